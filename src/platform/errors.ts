@@ -1,0 +1,65 @@
+/** Every error of the API: its status and its fixed sentence (contract 01 §2). An unknown code does not compile. */
+export const ERRORS = {
+  bad_request: [400, "invalid request"],
+  unauthorized: [401, "authentication required"],
+  forbidden: [403, "permission denied"],
+  csrf_failed: [403, "cross-site request refused"],
+  mfa_required: [403, "second factor required"],
+  step_up_required: [403, "recent authentication required"],
+  not_found: [404, "resource not found"],
+  method_not_allowed: [405, "method not allowed"],
+  conflict: [409, "resource conflict"],
+  payload_too_large: [413, "request body too large"],
+  unsupported_media_type: [415, "unsupported media type"],
+  unprocessable: [422, "request could not be processed"],
+  too_many_requests: [429, "too many requests"],
+  internal: [500, "internal server error"],
+  service_unavailable: [503, "service unavailable"],
+} as const satisfies Record<string, readonly [status: number, message: string]>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface FieldError {
+  readonly field: string;
+  readonly code:
+    | "required"
+    | "too_short"
+    | "too_long"
+    | "invalid_email"
+    | "invalid_uuid"
+    | "invalid_url"
+    | "invalid_phone"
+    | "not_allowed"
+    | "invalid";
+  readonly message: string;
+}
+
+interface Extra {
+  readonly fields?: readonly FieldError[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/** An expected failure, safe to show to the caller. Anything else that is thrown becomes a bare 500. */
+export class AppError extends Error {
+  override readonly name = "AppError";
+  readonly status: number;
+  readonly fields: readonly FieldError[] | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    readonly code: ErrorCode,
+    /** One sentence for the caller. Never a secret, a query, or another tenant's data. */
+    readonly detail?: string,
+    extra: Extra = {},
+  ) {
+    super(detail ?? code, { cause: extra.cause });
+    this.status = ERRORS[code][0];
+    this.fields = extra.fields;
+    this.headers = extra.headers ?? {};
+  }
+}
+
+/** 422 about one member of the body or query: the sentence names the field and the fix. */
+export const invalidField = (field: string, code: FieldError["code"], message: string): AppError =>
+  new AppError("unprocessable", message, { fields: [{ field, code, message }] });

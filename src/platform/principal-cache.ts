@@ -1,0 +1,65 @@
+/**
+ * Remembers, for at most five seconds, whom a credential names, so that a busy client costs no look-up a
+ * request. Whoever changes what an entry rests on calls `forget` with a tag after the commit; an entry that
+ * was loaded, or began to load, before that is never used again. Other processes see the change within the five seconds.
+ */
+export class PrincipalCache<T extends { readonly tags: readonly string[] } = CachedPrincipal> {
+  readonly #entries = new Map<string, { value: T; epoch: number; until: number }>();
+  /** Tag → the epoch of its last change. Kept as long as an older entry could live. */
+  readonly #changed = new Map<string, { epoch: number; until: number }>();
+  #epoch = 0;
+
+  constructor(
+    /** Monotonic milliseconds: a clock that is set back must not lengthen a life. */
+    private readonly elapsedMs: () => number,
+    private readonly ttlMs = 5_000,
+    private readonly maxEntries = 20_000,
+  ) {}
+
+  /** The remembered value of `key`, or what `load` answers; undefined results are not remembered. */
+  async get(key: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
+    const now = this.elapsedMs();
+    const found = this.#entries.get(key);
+    if (found && found.until > now && this.#isCurrent(found.value, found.epoch)) return found.value;
+    const epoch = this.#epoch;
+    const value = await load();
+    if (value === undefined) {
+      this.#entries.delete(key);
+      return undefined;
+    }
+    if (this.#entries.size >= this.maxEntries) this.#evict(now);
+    this.#entries.set(key, { value, epoch, until: now + this.ttlMs });
+    return value;
+  }
+
+  /** Drops every entry that carries one of these tags: `user:…`, `tenant:…`, `session:…`, `key:…`, `role:…`. */
+  forget(...tags: string[]): void {
+    const now = this.elapsedMs();
+    this.#epoch += 1;
+    // A load may be under way since before the change: keep the mark for twice an entry's life.
+    for (const tag of tags)
+      this.#changed.set(tag, { epoch: this.#epoch, until: now + 2 * this.ttlMs });
+    if (this.#changed.size > this.maxEntries)
+      for (const [tag, { until }] of this.#changed) if (until <= now) this.#changed.delete(tag);
+  }
+
+  #isCurrent(value: T, epoch: number): boolean {
+    return value.tags.every((tag) => (this.#changed.get(tag)?.epoch ?? 0) <= epoch);
+  }
+
+  #evict(now: number): void {
+    for (const [key, { until }] of this.#entries) if (until <= now) this.#entries.delete(key);
+    // Still full of live ones: the oldest half goes (a Map keeps the order of insertion).
+    let surplus = this.#entries.size - this.maxEntries / 2;
+    for (const key of this.#entries.keys()) {
+      if (surplus-- <= 0) break;
+      this.#entries.delete(key);
+    }
+  }
+}
+
+/** What `authenticate` keeps of a credential: all of an Actor but the request it came with. */
+export interface CachedPrincipal {
+  readonly tags: readonly string[];
+  readonly actor: Omit<import("./permissions.ts").Actor, "caller">;
+}
