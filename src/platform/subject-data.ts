@@ -1,4 +1,5 @@
 import type { Reader, Tx } from "../../db/client.ts";
+import type { SealContext } from "./crypto/sealing.ts";
 import type { RevocationReason } from "./events.ts";
 
 /** Whose access is refused: a user everywhere, a user in one tenant, or (no user) a whole tenant. */
@@ -35,7 +36,7 @@ export interface SubjectTable {
    */
   readonly rekey?: (
     tx: Tx,
-    reseal: (sealed: Uint8Array, aad: string) => Promise<Uint8Array>,
+    reseal: (sealed: Uint8Array, context: SealContext) => Promise<Uint8Array>,
     after: string | undefined,
   ) => Promise<string | undefined>;
 }
