@@ -7,6 +7,8 @@ export const auditLogs = table("audit_logs", {
   tipHash: text().notNull(),
   /** Canonical text, microseconds: instants of a log only ever rise. */
   lastCreatedAt: text().notNull(),
+  /** Right edge of the Merkle tree, largest subtree first, 32 bytes each: an append reads no node. */
+  edge: bytes().notNull(),
 });
 
 /** Append only, by trigger: nothing but erasure changes a row, nothing deletes one. */

@@ -47,7 +47,8 @@ CREATE TABLE "audit_logs" (
 	"log_id" text PRIMARY KEY NOT NULL,
 	"size" bigint NOT NULL,
 	"tip_hash" text NOT NULL,
-	"last_created_at" text NOT NULL
+	"last_created_at" text NOT NULL,
+	"edge" "bytea" NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "audit_nodes" (
