@@ -113,7 +113,6 @@ export function canonicalJson(value: JsonValue): string {
 const byUtf8 = (a: string, b: string): number =>
   isAscii(a) && isAscii(b) ? (a < b ? -1 : 1) : Buffer.compare(Buffer.from(a), Buffer.from(b));
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the ASCII range, whole
 const isAscii = (text: string) => /^[\0-\x7f]*$/.test(text);
 
 /** Text as JSON; `<`, `>`, `&`, U+2028 and U+2029 escaped; lone surrogates are U+FFFD. */
