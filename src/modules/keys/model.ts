@@ -1,0 +1,26 @@
+import { t } from "elysia";
+
+const text = t.String();
+
+/** RFC 7517 §4, RFC 7518 §6: an EC key has `crv`, `x`, `y`, an RSA key `n`, `e`. */
+export const Jwk = t.Object({
+  kty: text,
+  use: text,
+  alg: text,
+  kid: text,
+  crv: t.Optional(text),
+  x: t.Optional(text),
+  y: t.Optional(text),
+  n: t.Optional(text),
+  e: t.Optional(text),
+});
+
+export const JwksBody = t.Object({ keys: t.Array(Jwk) });
+
+/** OpenID Connect Discovery 1.0 §3, as far as it is mounted (contract 00 §56). */
+export const DiscoveryBody = t.Object({
+  issuer: text,
+  jwks_uri: text,
+  subject_types_supported: t.Array(text),
+  id_token_signing_alg_values_supported: t.Array(text),
+});

@@ -1,0 +1,54 @@
+import type { Deps } from "../../deps.ts";
+import type { TokenAlgorithm } from "../../platform/crypto/keyring.ts";
+import { AppError } from "../../platform/errors.ts";
+import { type Author, recordAudit } from "../audit/service.ts";
+
+/**
+ * Puts a new signing key in the place of the active one, which verifies for 30 days more. Answers both `kid`s.
+ * Other instances sign with the new key within five seconds, and know it at once. Throws `conflict` where the key is
+ * the operator's own: the next start would bring it back.
+ */
+export async function rotateSigningKey(
+  deps: Deps,
+  by: Author,
+  alg: TokenAlgorithm,
+): Promise<{ kid: string; replacedKid: string | undefined }> {
+  if (alg === "ES256" && deps.config.jwtSigningKey !== null)
+    throw new AppError(
+      "conflict",
+      "the signing key is set by JWT_SIGNING_KEY: set another one there, and start again",
+    );
+  const key = await deps.keyring.prepare(alg);
+  const { kid } = key.publicJwk;
+  const at = deps.clock.now();
+  const replacedKid = await deps.db.transaction(
+    async (tx) => {
+      const replaced = await deps.keyring.activate(tx, key, at);
+      await recordAudit(deps, tx, by, {
+        tenantId: null,
+        action: "key.rotated",
+        resource: { type: "signing_key", id: null },
+        metadata: { alg, new_kid: kid, ...(replaced !== undefined && { old_kid: replaced }) },
+      });
+      return replaced;
+    },
+    { serializeOn: "platform" },
+  );
+  await deps.keyring.reload();
+  return { kid, replacedKid };
+}
+
+/**
+ * OpenID Provider metadata. What this server does not do yet is left out, required or not (contract 00 §56): a
+ * client that needs an authorization endpoint fails on reading this and not half-way through a sign-in.
+ *
+ * @see https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata
+ */
+export function discoveryOf({ config }: Pick<Deps, "config">) {
+  return {
+    issuer: config.jwtIssuer,
+    jwks_uri: `${config.publicUrl}/.well-known/jwks.json`,
+    subject_types_supported: ["public"],
+    id_token_signing_alg_values_supported: ["ES256", "RS256"],
+  };
+}
