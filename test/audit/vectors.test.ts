@@ -10,6 +10,7 @@ import {
 } from "../../src/modules/audit/canonical.ts";
 import { leafHash, nodeHash, TreeEdge } from "../../src/modules/audit/merkle.ts";
 import { microsText, parseMicros } from "../../src/modules/audit/micros.ts";
+import type { JsonValue } from "../../src/platform/json.ts";
 
 const T0 = "7b0e6a52-4d3f-4c1e-9a77-2f6f1d0c9e01";
 const U0 = "c2a9f1d4-8e55-4f0b-8b62-5a3d7e9b1f02";
@@ -188,7 +189,7 @@ describe("canonical JSON", () => {
       text: '"\ufffd \\u003c\\u003e\\u0026\\u2028\\u2029/\u007f"',
     },
     { value: '"\\\n\r\t\b\f\u0001', text: '"\\"\\\\\\n\\r\\t\\b\\f\\u0001"' },
-  ])("$text", ({ value, text }) => expect(canonicalJson(value)).toBe(text));
+  ])("$text", ({ value, text }) => expect(canonicalJson(value as JsonValue)).toBe(text));
 
   test.each([1.5, 2 ** 53, Number.NaN, -0])("refuses the number %p", (value) => {
     expect(() => canonicalJson({ value })).toThrow(TypeError);

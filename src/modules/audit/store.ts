@@ -1,4 +1,4 @@
-import { eq, sql } from "drizzle-orm";
+import { and, asc, between, desc, eq, gt, gte, isNull, lt, or, type SQL, sql } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
 import { auditEvents, auditLogs, auditNodes } from "../../../db/schema/index.ts";
 
@@ -39,4 +39,155 @@ export async function putHead(tx: Tx, head: HeadRow): Promise<void> {
         edge: sql`excluded.edge`,
       },
     });
+}
+
+/** What an index narrows a list down to; the rest is filtered row by row. */
+export interface IndexedFilter {
+  readonly action?: string;
+  readonly actorUserId?: string;
+  readonly resourceId?: string;
+}
+
+/** The index that serves `filter`: one of its members, else the log itself. */
+function narrowed({ resourceId, actorUserId, action }: IndexedFilter): SQL | undefined {
+  if (resourceId !== undefined) return eq(auditEvents.resourceId, resourceId);
+  if (actorUserId !== undefined) return eq(auditEvents.actorUserId, actorUserId);
+  if (action !== undefined) return eq(auditEvents.action, action);
+  return undefined;
+}
+
+/** Events with `fromSeq` ≤ seq < `beforeSeq`, newest first. */
+export function listEvents(
+  q: Reader,
+  logId: string,
+  range: { readonly fromSeq: number; readonly beforeSeq: number },
+  filter: IndexedFilter,
+  limit: number,
+): Promise<AuditRow[]> {
+  return q
+    .select()
+    .from(auditEvents)
+    .where(
+      and(
+        eq(auditEvents.logId, logId),
+        narrowed(filter),
+        gte(auditEvents.seq, range.fromSeq),
+        lt(auditEvents.seq, range.beforeSeq),
+      ),
+    )
+    .orderBy(desc(auditEvents.seq))
+    .limit(limit);
+}
+
+/** Events after `seq`, oldest first: the order of the chain. */
+export function eventsAfter(
+  q: Reader,
+  logId: string,
+  seq: number,
+  limit: number,
+): Promise<AuditRow[]> {
+  return q
+    .select()
+    .from(auditEvents)
+    .where(and(eq(auditEvents.logId, logId), gt(auditEvents.seq, seq)))
+    .orderBy(asc(auditEvents.seq))
+    .limit(limit);
+}
+
+export async function findSeq(q: Reader, logId: string, id: string): Promise<number | undefined> {
+  const [row] = await q
+    .select({ seq: auditEvents.seq })
+    .from(auditEvents)
+    .where(and(eq(auditEvents.id, id), eq(auditEvents.logId, logId)));
+  return row?.seq;
+}
+
+/** The first event at or after `seq`. */
+export async function instantFrom(
+  q: Reader,
+  logId: string,
+  seq: number,
+): Promise<{ seq: number; createdAt: string } | undefined> {
+  const [row] = await q
+    .select({ seq: auditEvents.seq, createdAt: auditEvents.createdAt })
+    .from(auditEvents)
+    .where(and(eq(auditEvents.logId, logId), gte(auditEvents.seq, seq)))
+    .orderBy(asc(auditEvents.seq))
+    .limit(1);
+  return row;
+}
+
+/** The last event and the last leaf that are stored, whatever the head row says; 0 when there is none. */
+export async function storedSizes(
+  q: Reader,
+  logId: string,
+): Promise<{ events: number; leaves: number }> {
+  const [event] = await q
+    .select({ seq: auditEvents.seq })
+    .from(auditEvents)
+    .where(eq(auditEvents.logId, logId))
+    .orderBy(desc(auditEvents.seq))
+    .limit(1);
+  const [leaf] = await q
+    .select({ idx: auditNodes.idx })
+    .from(auditNodes)
+    .where(and(eq(auditNodes.logId, logId), eq(auditNodes.level, 0)))
+    .orderBy(desc(auditNodes.idx))
+    .limit(1);
+  return { events: event?.seq ?? 0, leaves: leaf === undefined ? 0 : leaf.idx + 1 };
+}
+
+export function nodesBetween(
+  q: Reader,
+  logId: string,
+  { level, first, last }: { level: number; first: number; last: number },
+): Promise<{ idx: number; hash: Uint8Array }[]> {
+  return q
+    .select({ idx: auditNodes.idx, hash: auditNodes.hash })
+    .from(auditNodes)
+    .where(
+      and(
+        eq(auditNodes.logId, logId),
+        eq(auditNodes.level, level),
+        between(auditNodes.idx, first, last),
+      ),
+    );
+}
+
+/** Events by or about a user that still hold personal data. */
+export function unerasedEventsOf(q: Reader, userId: string, limit: number): Promise<AuditRow[]> {
+  return q
+    .select()
+    .from(auditEvents)
+    .where(
+      and(
+        or(eq(auditEvents.actorUserId, userId), eq(auditEvents.resourceId, userId)),
+        isNull(auditEvents.erasedAt),
+      ),
+    )
+    .limit(limit);
+}
+
+/** The one change that the database lets through, once a row. */
+export async function eraseEvent(
+  tx: Tx,
+  id: string,
+  metadata: string,
+  erasedAt: Date,
+): Promise<void> {
+  await tx
+    .update(auditEvents)
+    .set({ ip: null, userAgent: null, salt: null, metadata, erasedAt })
+    .where(eq(auditEvents.id, id));
+}
+
+/** Every log that there is, by id. */
+export async function listLogIds(q: Reader, after: string, limit: number): Promise<string[]> {
+  const rows = await q
+    .select({ logId: auditLogs.logId })
+    .from(auditLogs)
+    .where(gt(auditLogs.logId, after))
+    .orderBy(asc(auditLogs.logId))
+    .limit(limit);
+  return rows.map(({ logId }) => logId);
 }
