@@ -136,7 +136,7 @@ function compose(values: Values, problems: string[]): Config {
     environmentName,
     serviceName: values.SERVICE_NAME,
     httpPort: values.HTTP_PORT,
-    host: values.HOST ?? (isDev ? "127.0.0.1" : "0.0.0.0"),
+    host: values.HOST ?? (isDev ? "127.0.0.1" : "::"),
     dataDir,
     databaseUrl: absolute(values.DATABASE_URL ?? `sqlite:${dataDir}/qeetid.db`),
     databaseMaxConnections: values.DB_MAX_CONNS,

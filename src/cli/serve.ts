@@ -1,0 +1,118 @@
+import { existsSync } from "node:fs";
+import type { Config } from "../config.ts";
+import { closeDeps, createDeps } from "../create-deps.ts";
+import type { Deps } from "../deps.ts";
+import { rootKeyPath } from "../platform/crypto/root-key.ts";
+import { startJobs } from "../platform/jobs/runner.ts";
+import { createApp, jobs } from "../server.ts";
+import { CommandError, EXIT, type Run } from "./command.ts";
+import { migrateAtStart } from "./migrations.ts";
+import { banner } from "./serve/banner.ts";
+import { isOpenToOthers, prepareDataDir } from "./serve/data-dir.ts";
+import { AlreadyServed, type ServeLock, takeServeLock } from "./serve/lock.ts";
+import { claimOrigin } from "./serve/origin.ts";
+import { sdNotify } from "./serve/sd-notify.ts";
+import { recordSystemEvent, shutDown, stopSignal } from "./serve/shutdown.ts";
+
+/** Runs until it is told to stop. */
+export const run: Run = async ({ config, out }) => {
+  const startedAt = performance.now();
+  const stop = stopSignal();
+  prepareDataDir(config.dataDir);
+  if (isOpenToOthers(config.dataDir))
+    out.note(`Other users can enter ${config.dataDir}: chmod 700 ${config.dataDir}`);
+  const lock = lockDatabase(config);
+  try {
+    const appliedMigrations = await migrateAtStart(config, new Date());
+    const generated = existsSync(rootKeyPath(config.dataDir)) ? [] : toGenerate(config);
+    const deps = await createDeps(config, { onFatal: endAtOnce });
+    try {
+      const claimed = await claimOrigin(deps.db, {
+        origin: config.publicUrl,
+        accept: config.acceptNewPublicUrl,
+        isBoundElsewhere: false, // passkeys, clients and SAML rows come with their domains
+        at: deps.clock.now(),
+      });
+      const server = await listen(deps);
+      const running = { deps, server, jobs: startJobs(deps, jobs), startedAt };
+      const { version, commit } = config;
+      await recordSystemEvent(deps, "system.startup", { version, commit });
+      const startedInMs = performance.now() - startedAt;
+      const isFirst = claimed === "first";
+      out.note(banner({ config, isFirst, generated, appliedMigrations, startedInMs }));
+      sdNotify(`READY=1\nSTATUS=serves ${config.publicUrl}`);
+      const signal = await stop;
+      sdNotify("STOPPING=1");
+      deps.log.info("stopping", { signal });
+      const dropped = await shutDown(running);
+      if (dropped > 0) out.note(`Cut off ${dropped} requests that did not end in time.`);
+    } finally {
+      await closeDeps(deps);
+    }
+  } finally {
+    lock?.release();
+  }
+  // Connections that somebody keeps open must not keep the process.
+  return process.exit(EXIT.done);
+};
+
+/** Two servers on one SQLite file would each hold their own limits and caches. Postgres is made for many. */
+function lockDatabase(config: Config): ServeLock | undefined {
+  if (!config.databaseUrl.startsWith("sqlite:")) return undefined;
+  try {
+    return takeServeLock(config.databaseUrl.slice("sqlite:".length));
+  } catch (error) {
+    if (!(error instanceof AlreadyServed)) throw error;
+    throw new CommandError(
+      `${config.dataDir} is in use: ${error.message}. Stop that server first, or give this one its own --data-dir.\nSeveral servers on one database need Postgres: --database-url postgres://…`,
+    );
+  }
+}
+
+function toGenerate(config: Config): string[] {
+  const generated: string[] = [];
+  if (config.rootKey === null && config.rootKeyFile === null)
+    generated.push(
+      `${rootKeyPath(config.dataDir)}: the root key. Keep a copy elsewhere; without it, sealed data is lost`,
+    );
+  generated.push(`signing keys: ${config.jwtSigningKey === null ? "ES256 and RS256" : "RS256"}`);
+  return generated;
+}
+
+/** The disk refused a sync. What was committed last may be lost, so nothing more is answered. */
+function endAtOnce(): void {
+  process.stderr.write(
+    "The disk refused to keep what was written. Nothing more is acknowledged; check the disk, then start again.\n",
+  );
+  process.exit(EXIT.failed);
+}
+
+const REASONS: Record<string, (config: Config) => string> = {
+  EADDRINUSE: ({ httpPort, host }) =>
+    `Port ${httpPort} on ${host} is in use by another program. Choose another with --http-port, or stop that program.`,
+  EACCES: ({ httpPort }) =>
+    `This user may not listen on port ${httpPort}. Choose one above 1023, or grant CAP_NET_BIND_SERVICE.`,
+  EADDRNOTAVAIL: ({ host }) =>
+    `${host} is not an address of this machine. Choose another with --host.`,
+};
+
+async function listen(deps: Deps): Promise<Bun.Server<unknown>> {
+  const { config } = deps;
+  const app = await createApp(deps);
+  const tls = config.tlsCert !== null &&
+    config.tlsKey !== null && { tls: { cert: config.tlsCert, key: config.tlsKey } };
+  const listenOn = (hostname: string) => {
+    app.listen({ port: config.httpPort, hostname, ...tls });
+    return app.server!;
+  };
+  try {
+    return listenOn(config.host);
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    // A kernel without IPv6.
+    if (config.host === "::" && code === "EAFNOSUPPORT") return listenOn("0.0.0.0");
+    const reason = REASONS[code]?.(config);
+    if (!reason) throw error;
+    throw new CommandError(reason);
+  }
+}

@@ -1,0 +1,71 @@
+import type { Config } from "../../config.ts";
+import { columns } from "../output.ts";
+
+export interface Started {
+  readonly config: Config;
+  readonly isFirst: boolean;
+  /** What this start generated, in words. */
+  readonly generated: readonly string[];
+  readonly appliedMigrations: readonly string[];
+  readonly startedInMs: number;
+}
+
+const SIGN_UP = {
+  open: "anybody may sign up",
+  invite: "by invitation only",
+  closed: "nobody may sign up; operators create accounts",
+};
+const WORKSPACES = {
+  anyone: "every user may create workspaces",
+  operators: "only platform operators create workspaces",
+};
+
+/** What the operator sees: at the first start all there is to know, later one line. */
+export function banner(started: Started): string {
+  const { config, appliedMigrations, startedInMs } = started;
+  const mode = config.env === "dev" ? "development" : "production";
+  const migrated =
+    !started.isFirst && appliedMigrations.length > 0
+      ? `, applied ${appliedMigrations.join(", ")}`
+      : "";
+  const line = `qeetid ${config.version} serves ${config.publicUrl} (${mode}), started in ${Math.round(startedInMs)} ms${migrated}`;
+  return started.isFirst
+    ? [line, "", firstStart(started), "", nextStep(config), ""].join("\n")
+    : line;
+}
+
+function firstStart({ config, generated }: Started): string {
+  const listens = `${config.host.includes(":") ? `[${config.host}]` : config.host}:${config.httpPort}`;
+  const rows = [
+    ["  Listens on", listens],
+    ["  Data", `${config.dataDir} (${databaseInWords(config)})`],
+    ...generated.map((one, i) => [i === 0 ? "  Generated" : "", one]),
+    ["  Sign-up", `${SIGN_UP[config.signupMode]}; ${WORKSPACES[config.tenantCreation]}`],
+    ["  API", `${config.publicUrl}/docs`],
+    ["  Mail", mailInWords(config)],
+  ];
+  return columns(rows);
+}
+
+function databaseInWords({ databaseUrl, dataDir }: Config): string {
+  if (!databaseUrl.startsWith("sqlite:")) return "the database is Postgres";
+  const path = databaseUrl.slice("sqlite:".length);
+  return `database: ${path.startsWith(`${dataDir}/`) ? path.slice(dataDir.length + 1) : path}`;
+}
+
+function mailInWords({ smtp, env, publicUrl }: Config): string {
+  if (smtp) return `through ${smtp.host}:${smtp.port}`;
+  return env === "dev"
+    ? `no mail server is set; ${publicUrl}/dev/mailbox shows every message`
+    : "no mail server is set (SMTP_HOST, SMTP_FROM): nobody gets reset and verification mails";
+}
+
+/** The command to type next, with the flags that make it find this server's data. */
+function nextStep(config: Config): string {
+  const dataDir =
+    config.dataDir === `${process.cwd()}/qeetid-data` ? "" : ` --data-dir ${config.dataDir}`;
+  return `Next, in a second terminal:\n  ${commandName()} admin create --email you@example.com --tenant Acme --api-key${dataDir}`;
+}
+
+const commandName = (): string =>
+  process.execPath.endsWith("qeetid") ? process.execPath : "qeetid";

@@ -1,0 +1,90 @@
+/**
+ * bun test/run.ts: every check and every suite. The last line is `N passed, N failed`, over all of them; a check
+ * (lint, types, …) counts as one.
+ */
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "..");
+const results = join(root, "test-results");
+
+interface Outcome {
+  readonly name: string;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly seconds: number;
+}
+
+interface Step {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** A suite, counted by its tests; otherwise a check, which passes or fails as one. */
+  readonly isSuite?: true;
+}
+
+const BUN = process.execPath;
+const suite = (name: string, path: string[], env: Record<string, string> = {}): Step => ({
+  name,
+  command: [BUN, "test", ...path],
+  env,
+  isSuite: true,
+});
+
+const steps: readonly Step[] = [
+  { name: "lint", command: [BUN, "x", "biome", "ci", "."] },
+  { name: "types", command: [BUN, "x", "tsc", "-p", "."] },
+  { name: "dead code", command: [BUN, "x", "knip"] },
+  { name: "generated files", command: [BUN, "run", "generated"] },
+  suite("suite on SQLite", []),
+  suite("suite on Postgres", [], { QEETID_TEST_POSTGRES: "1" }),
+  { name: "build", command: [BUN, "build.ts"] },
+  suite("binary", ["test/binary"], { QEETID_BINARY: join(root, "dist/qeetid") }),
+];
+
+async function run({ name, command, env, isSuite }: Step): Promise<Outcome> {
+  const startedAt = performance.now();
+  const report = join(results, `${name.replaceAll(" ", "-")}.xml`);
+  rmSync(report, { force: true });
+  console.log(`\n== ${name}`);
+  const reporter = isSuite ? ["--reporter=junit", `--reporter-outfile=${report}`] : [];
+  const child = Bun.spawn([...command, ...reporter], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, ...env },
+  });
+  const isDone = (await child.exited) === 0;
+  const seconds = Math.round((performance.now() - startedAt) / 1_000);
+  const counts = isSuite ? countsOf(report) : { passed: 0, failed: 0, skipped: 0 };
+  // A suite that ends badly without a failing test (a crash, an error between tests) has failed as well.
+  const failed = isDone ? counts.failed : Math.max(1, counts.failed);
+  const passed = isSuite ? counts.passed : Number(isDone);
+  return { name, passed, failed, skipped: counts.skipped, seconds };
+}
+
+function countsOf(report: string): { passed: number; failed: number; skipped: number } {
+  let xml = "";
+  try {
+    xml = readFileSync(report, "utf8");
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const [totals = ""] = /<testsuites [^>]*>/.exec(xml) ?? [];
+  const count = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(totals)?.[1] ?? 0);
+  const failed = count("failures");
+  const skipped = count("skipped");
+  return { passed: count("tests") - failed - skipped, failed, skipped };
+}
+
+mkdirSync(results, { recursive: true });
+const outcomes: Outcome[] = [];
+for (const step of steps) outcomes.push(await run(step));
+console.log("");
+for (const { name, passed, failed, skipped, seconds } of outcomes)
+  console.log(
+    `${failed > 0 ? "✗" : "✓"} ${name}: ${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""} (${seconds} s)`,
+  );
+const sum = (key: "passed" | "failed") => outcomes.reduce((total, one) => total + one[key], 0);
+console.log(`${sum("passed")} passed, ${sum("failed")} failed`);
+process.exit(sum("failed") > 0 ? 1 : 0);
