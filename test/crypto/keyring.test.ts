@@ -12,6 +12,7 @@ import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { signingKeys } from "../../db/schema/platform.ts";
 import { SealBroken } from "../../src/platform/crypto/sealing.ts";
 import { AppError } from "../../src/platform/errors.ts";
+import { Recent } from "../../src/platform/recent.ts";
 import { freshDb } from "../support/db.ts";
 import { AUDIENCE, ISSUER, openRing, rotate, START, seconds } from "./support.ts";
 
@@ -304,6 +305,34 @@ describe("rotation", () => {
     for (let i = 0; i < 50; i += 1) await one.ring.verify(forged, accessToken).catch(() => {});
     expect(reads).toBe(1);
   });
+});
+
+test("a token that was accepted before is judged anew: time, type, key", async () => {
+  const own = await openRing(await freshDb());
+  const token = await own.ring.sign("ES256", accessToken, goodClaims());
+  await own.ring.verify(token, accessToken);
+  await expect(own.ring.verify(token, { typ: "JWT" })).rejects.toThrow(AppError);
+  await expect(own.ring.verify(token, { ...accessToken, audience: "x" })).rejects.toThrow(AppError);
+  await expect(own.ring.verify(token, { ...accessToken, algorithms: [] })).rejects.toThrow(
+    AppError,
+  );
+  await expect(own.ring.verify(`${token.slice(0, -4)}AAAA`, accessToken)).rejects.toThrow(AppError);
+  await own.ring.verify(token, accessToken);
+  own.advance(900_000);
+  await expect(own.ring.verify(token, accessToken)).rejects.toThrow(AppError);
+});
+
+test("Recent keeps what is used, and no more than twice its size", () => {
+  const recent = new Recent<number>(10);
+  for (let i = 0; i < 100; i += 1) {
+    recent.set(`${i}`, i);
+    expect(recent.get("0")).toBe(0); // used all the time
+  }
+  const kept = Array.from({ length: 100 }, (_, i) => recent.get(`${i}`)).filter(
+    (value) => value !== undefined,
+  );
+  expect(kept.length).toBeLessThanOrEqual(21);
+  expect(recent.get("99")).toBe(99);
 });
 
 describe("keys of the operator", () => {

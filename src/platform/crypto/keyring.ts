@@ -4,7 +4,8 @@ import type { Config } from "../../config.ts";
 import type { Clock } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { decodeJws, encodeJws } from "./jws.ts";
+import { Recent } from "../recent.ts";
+import { type DecodedJws, decodeJws, encodeJws } from "./jws.ts";
 import { activateKey, readKeys, type SigningKeyRow } from "./keyring-store.ts";
 import { parsePublicKeys } from "./pem.ts";
 import type { Sealer } from "./sealing.ts";
@@ -155,6 +156,11 @@ class Ring implements Keyring {
   #loads = 0;
   #appliedLoad = 0;
   #refreshing: Promise<void> | undefined;
+  /**
+   * Tokens whose signature was found good: the same bytes under the same key (`kid` is its thumbprint) stay good,
+   * and a busy client sends them with each request. Everything else about a token is judged every time.
+   */
+  readonly #proved = new Recent<DecodedJws>(5_000);
 
   constructor(
     private readonly deps: KeyringDeps,
@@ -172,7 +178,8 @@ class Ring implements Keyring {
 
   async verify(jwt: string, expected: Expected): Promise<Claims> {
     const { typ, algorithms = ["ES256"], audience = this.deps.config.jwtAudience } = expected;
-    const jws = decodeJws(jwt);
+    const proved = this.#proved.get(jwt);
+    const jws = proved ?? decodeJws(jwt);
     if (!jws) throw refused();
     const { header, claims, input, signature } = jws;
     // RFC 8725 §3.1, §3.11: algorithm and type are ours to say. RFC 7515 §4.1.11: no extension is understood here, so
@@ -182,7 +189,11 @@ class Ring implements Keyring {
     if (!key || header.alg !== key.alg || !algorithms.includes(key.alg)) throw refused();
     const now = this.deps.clock.now();
     if (!isTrusted(key, now) || !this.#isValidAt(now, claims, audience)) throw refused();
-    if (!(await this.deps.signer.verify(key.alg, key.publicKey, input, signature))) throw refused();
+    if (!proved) {
+      if (!(await this.deps.signer.verify(key.alg, key.publicKey, input, signature)))
+        throw refused();
+      this.#proved.set(jwt, jws);
+    }
     return claims;
   }
 

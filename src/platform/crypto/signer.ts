@@ -65,8 +65,8 @@ export interface Signer {
 }
 
 /**
- * In the runtime's thread pool while a thread of it is free, else on the main thread: a signature there costs 26 µs,
- * behind a password hash in the pool 10 ms. Measured: design §4, `docs/decisions/0041-where-signatures-run.md`.
+ * In the runtime's thread pool while a thread of it is free, else on the main thread: a signature there costs 23 µs,
+ * behind a password hash in the pool 10 ms (`docs/decisions/0010-where-signatures-run.md`).
  */
 export function createSigner(
   hashesRunning: () => number,
