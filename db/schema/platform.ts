@@ -16,7 +16,7 @@ export const signingKeys = table(
     use: text(["token", "audit"]).notNull(),
     alg: text(["ES256", "RS256", "EdDSA"]).notNull(),
     publicJwk: json<Record<string, string>>().notNull(),
-    /** Null: verify only (imported from `JWT_RETIRED_KEYS`). */
+    /** Null once retired: it only verifies then. */
     privateSealed: bytes(),
     status: text(["active", "retired"]).notNull(),
     createdAt: instant().notNull(),
