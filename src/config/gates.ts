@@ -7,7 +7,10 @@ import { settingNames, type Values } from "./table.ts";
 export function isLoopback(host: string): boolean {
   const name = host.replace(/^\[|\]$/g, "").toLowerCase();
   return (
-    name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^127\./.test(name)
+    name === "localhost" ||
+    name.endsWith(".localhost") ||
+    name === "::1" ||
+    /^127(\.\d{1,3}){3}$/.test(name)
   );
 }
 
