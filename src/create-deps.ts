@@ -74,7 +74,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       sealer,
       passwords,
       derivedKeys,
-      rate: await createRateLimiter({ config, log, metrics }),
+      rate: await createRateLimiter({ config, clock, log, metrics }),
       principals: new PrincipalCache(() => performance.now()),
       outbound: createOutbound({ publicUrl: config.publicUrl }),
       subjectData,

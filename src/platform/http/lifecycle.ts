@@ -1,9 +1,10 @@
-import type { AnyElysia } from "elysia";
+type Server = Pick<Bun.Server<unknown>, "stop" | "pendingRequests">;
 
-const draining = new WeakSet<AnyElysia>();
+const draining = new WeakSet<object>();
 
 /** True once `drain` was called: the server is going away and should get no new work. */
-export const isDraining = (app: AnyElysia): boolean => draining.has(app);
+export const isDraining = (server: object | null | undefined): boolean =>
+  server !== null && server !== undefined && draining.has(server);
 
 export interface Drained {
   readonly inFlightAtSignal: number;
@@ -12,20 +13,18 @@ export interface Drained {
 }
 
 /**
- * Contract 01 §14: stops accepting, lets the requests in flight end, at most `graceSeconds` long, then cuts off
- * what is left. `/readyz` says 503 from the start.
+ * Contract 01 §14: accepts nothing new, lets the requests in flight end, at most `graceSeconds` long, then cuts off
+ * what is left. `/readyz` says 503 from the start, and each answer closes its connection.
  */
-export async function drain(app: AnyElysia, graceSeconds: number): Promise<Drained> {
-  draining.add(app);
-  const { server } = app;
-  if (server === null || server === undefined) return { inFlightAtSignal: 0, dropped: 0 };
+export async function drain(server: Server, graceSeconds: number): Promise<Drained> {
+  draining.add(server);
   const inFlightAtSignal = server.pendingRequests;
-  const stopped = Promise.resolve(server.stop());
-  const timer = Promise.withResolvers<void>();
-  const timeout = setTimeout(timer.resolve, graceSeconds * 1000);
-  await Promise.race([stopped, timer.promise]);
-  clearTimeout(timeout);
+  const stopped = server.stop();
+  const grace = Promise.withResolvers<void>();
+  const timer = setTimeout(grace.resolve, graceSeconds * 1_000);
+  await Promise.race([stopped, grace.promise]);
+  clearTimeout(timer);
   const dropped = server.pendingRequests;
-  await server.stop(true);
+  if (dropped > 0) void server.stop(true);
   return { inFlightAtSignal, dropped };
 }

@@ -28,7 +28,8 @@ interface Bucket {
   at: number;
 }
 
-const PASS: Verdict = { waitSeconds: 0, limit: 0, remaining: 0, resetSeconds: 0 };
+/** Of a bucket that is off. */
+export const PASS: Verdict = { waitSeconds: 0, limit: 0, remaining: 0, resetSeconds: 0 };
 
 /** Buckets of one kind that this process keeps at most: about 10 MB for all kinds. */
 const MAX_BUCKETS = 20_000;
