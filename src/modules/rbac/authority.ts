@@ -1,0 +1,118 @@
+import type { Reader, Tx } from "../../../db/client.ts";
+import type { Deps } from "../../deps.ts";
+import { AppError } from "../../platform/errors.ts";
+import {
+  type Actor,
+  foldKey,
+  PERMISSIONS,
+  type Permission,
+  satisfiedBy,
+} from "../../platform/permissions.ts";
+import * as store from "./store.ts";
+
+const CATALOGUE: ReadonlySet<string> = new Set(PERMISSIONS);
+const NOTHING: ReadonlySet<string> = new Set();
+
+export interface Granted {
+  /** Exact keys; the owner's are the whole catalogue. */
+  readonly permissions: ReadonlySet<string>;
+  readonly isOwner: boolean;
+}
+
+/**
+ * What a user's roles grant in a tenant: one statement. Nothing while they are no active member, or user or tenant is
+ * not active (contract 07 §1.5). `evenSuspended` leaves the tenant's suspension to the caller: the gate names it, and a
+ * few operations stay open in it (contract 01 §5).
+ */
+export async function permissionsOf(
+  q: Reader,
+  userId: string,
+  tenantId: string,
+  { evenSuspended = false } = {},
+): Promise<Granted> {
+  const rows = await store.selectGrants(q, { userId, tenantId });
+  const [first] = rows;
+  const counts =
+    first?.userStatus === "active" &&
+    (first.tenantStatus === "active" || (evenSuspended && first.tenantStatus === "suspended"));
+  if (!counts) return { permissions: NOTHING, isOwner: false };
+  if (rows.some((row) => row.isSystem)) return { permissions: CATALOGUE, isOwner: true };
+  return {
+    permissions: new Set(rows.flatMap(({ key }) => (key === null ? [] : [key]))),
+    isOwner: false,
+  };
+}
+
+/** Whether exact keys pass a gate of `key`: implied keys count (contract 07 §1.4). */
+export const isSatisfied = (keys: ReadonlySet<string>, key: string): boolean =>
+  satisfiedBy(key).some((one) => keys.has(one));
+
+/** Throws `forbidden`, naming the key. For what a route's declaration cannot say. */
+export function assertHolds(actor: Actor, key: Permission): void {
+  if (!actor.holds(key)) throw missing(key);
+}
+
+const missing = (key: string) => new AppError("forbidden", `missing permission: ${key}`);
+
+/** Nobody hands out what they do not hold (contract 07 §1.7 rule 1). Throws `forbidden`, naming the first such key. */
+export function assertMayGrant(actor: Actor, keys: Iterable<string>): void {
+  for (const key of keys) {
+    // A key outside the catalogue opens nothing, so nobody can be said to lack it.
+    if (CATALOGUE.has(foldKey(key)) && !actor.holds(foldKey(key) as Permission)) throw missing(key);
+  }
+}
+
+/**
+ * Contract 00 §18: in the scopes of API keys, service principals and clients every key of the catalogue, `*` and all
+ * under `platform.` manage this server. They are given only by who holds them, `platform.` by nobody. Scopes of
+ * anybody else's application pass. Throws `forbidden`.
+ */
+export function assertMayGiveScopes(actor: Actor, scopes: readonly string[]): void {
+  for (const scope of scopes) {
+    if (scope === "*") assertMayGrant(actor, PERMISSIONS);
+    else if (/^platform(\.|$)/i.test(foldKey(scope))) throw missing(scope);
+  }
+  assertMayGrant(actor, scopes);
+}
+
+/** Contract 07 §1.7 rule 2: only an owner, by session, gives or takes role `owner`. */
+export function assertOwnerSession(actor: Actor): void {
+  if (!actor.isOwner) throw new AppError("forbidden", "only an owner may give or take role owner");
+}
+
+/**
+ * Contract 07 §1.7 rule 3: nobody edits who holds a key in the actor's tenant that the actor lacks. Counts the roles of
+ * suspended and deleted users too: else one could suspend an administrator first and take over the account then.
+ */
+export async function assertMayManage(
+  _deps: Deps,
+  q: Reader,
+  actor: Actor,
+  targetUserId: string,
+): Promise<void> {
+  const { tenantId } = actor;
+  if (tenantId === null) throw new AppError("unauthorized", "tenant scope required");
+  if (actor.userId === targetUserId) return;
+  const isOwner = await store.hasSystemRole(q, tenantId, targetUserId);
+  const keys = isOwner ? PERMISSIONS : await store.roleKeysOf(q, tenantId, targetUserId);
+  const lacking = keys.find((key) => !actor.holds(key as Permission));
+  if (lacking !== undefined)
+    throw new AppError("forbidden", `the user holds a permission that you lack: ${lacking}`);
+}
+
+/**
+ * Contract 07 §1.7 rule 4: throws `conflict` when `exceptUserId` is an owner of the tenant and no other active one is.
+ * To be called in the transaction that takes the owner away.
+ */
+export async function assertOwnerRemains(
+  _deps: Deps,
+  tx: Tx,
+  tenantId: string,
+  exceptUserId: string,
+): Promise<void> {
+  // No lock on the tenant's row: transactions are serializable, and one of two that each take the other's owner away
+  // is run again, on Postgres by the database (write skew is what SERIALIZABLE refuses), on SQLite they queue.
+  if (!(await store.hasSystemRole(tx, tenantId, exceptUserId))) return;
+  if (!(await store.hasOtherOwner(tx, tenantId, exceptUserId)))
+    throw new AppError("conflict", "tenant must keep an owner");
+}
