@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import {
   createHmac,
   createPrivateKey,
@@ -14,12 +14,13 @@ import { SealBroken } from "../../src/platform/crypto/sealing.ts";
 import { AppError } from "../../src/platform/errors.ts";
 import { Recent } from "../../src/platform/recent.ts";
 import { freshDb } from "../support/db.ts";
-import { AUDIENCE, ISSUER, openRing, rotate, START, seconds } from "./support.ts";
+import { AUDIENCE, closeDbs, ISSUER, openDb, openRing, rotate, START, seconds } from "./support.ts";
 
 const DAY_MS = 24 * 3_600_000;
 const db = await freshDb();
 const main = await openRing(db);
 afterAll(() => db.close());
+afterEach(closeDbs);
 
 const now = () => seconds(main.clock.now());
 const goodClaims = () => ({
@@ -204,7 +205,7 @@ test("the JWKS holds public members only, and each kid once", async () => {
 
 describe("rotation", () => {
   test("01 §20: token signed by a retired key; and 00 §56: for 30 days", async () => {
-    const one = await openRing(await freshDb());
+    const one = await openRing(await openDb());
     const far = { ...goodClaims(), exp: seconds(START) + 40 * 24 * 3600 };
     const token = await one.ring.sign("ES256", accessToken, far);
     const before = (await one.ring.jwks()).keys.map((key) => key.kid);
@@ -225,7 +226,7 @@ describe("rotation", () => {
   });
 
   test("a retired key's private half is gone", async () => {
-    const own = await freshDb();
+    const own = await openDb();
     const one = await openRing(own);
     const old = (await one.ring.list()).find((key) => key.alg === "ES256")!;
     expect(await one.ring.exportPrivate(old.kid)).toContain("PRIVATE KEY");
@@ -236,7 +237,7 @@ describe("rotation", () => {
   });
 
   test("race: instances that start at once end with the same keys, one active of each algorithm", async () => {
-    const shared = await freshDb();
+    const shared = await openDb();
     const rings = await Promise.all(Array.from({ length: 8 }, () => openRing(shared)));
     const sets = await Promise.all(
       rings.map(async ({ ring }) =>
@@ -258,7 +259,7 @@ describe("rotation", () => {
   });
 
   test("race: rotations at once leave one active key, and every instance signs with it", async () => {
-    const shared = await freshDb();
+    const shared = await openDb();
     const rings = await Promise.all(Array.from({ length: 3 }, () => openRing(shared)));
     const kids = await Promise.all(
       rings.flatMap(({ ring }) => [rotate(shared, ring, START), rotate(shared, ring, START)]),
@@ -277,7 +278,7 @@ describe("rotation", () => {
   });
 
   test("another instance's new key is found by its kid, without waiting", async () => {
-    const shared = await freshDb();
+    const shared = await openDb();
     const a = await openRing(shared);
     const b = await openRing(shared);
     await Bun.sleep(1_050); // an unknown kid is looked up once a second at most
@@ -287,7 +288,7 @@ describe("rotation", () => {
   });
 
   test("unknown kids cost one look-up a second, not one each", async () => {
-    const own = await freshDb();
+    const own = await openDb();
     const one = await openRing(own);
     let reads = 0;
     const select = own.read.select.bind(own.read);
@@ -308,7 +309,7 @@ describe("rotation", () => {
 });
 
 test("a token that was accepted before is judged anew: time, type, key", async () => {
-  const own = await openRing(await freshDb());
+  const own = await openRing(await openDb());
   const token = await own.ring.sign("ES256", accessToken, goodClaims());
   await own.ring.verify(token, accessToken);
   await expect(own.ring.verify(token, { typ: "JWT" })).rejects.toThrow(AppError);
@@ -343,7 +344,7 @@ describe("keys of the operator", () => {
     }) as string;
 
   test.each(["pkcs8", "sec1"] as const)("JWT_SIGNING_KEY (%s) signs from then on", async (type) => {
-    const own = await freshDb();
+    const own = await openDb();
     const before = await openRing(own);
     const token = await before.ring.sign("ES256", accessToken, goodClaims());
     const key = pem(type);
@@ -361,7 +362,7 @@ describe("keys of the operator", () => {
   });
 
   test("going back to an earlier JWT_SIGNING_KEY makes it active again", async () => {
-    const own = await freshDb();
+    const own = await openDb();
     const [first, second] = [pem("pkcs8"), pem("pkcs8")];
     for (const jwtSigningKey of [first, second, first]) await openRing(own, { jwtSigningKey });
     const one = await openRing(own);
@@ -370,7 +371,7 @@ describe("keys of the operator", () => {
   });
 
   test("a JWT_SIGNING_KEY of another kind stops the start", async () => {
-    const own = await freshDb();
+    const own = await openDb();
     const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
     const p384 = generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey;
     for (const key of [rsa, p384])
@@ -381,7 +382,7 @@ describe("keys of the operator", () => {
   });
 
   test("JWT_RETIRED_KEYS verify, and unusable blocks are skipped", async () => {
-    const own = await freshDb();
+    const own = await openDb();
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const spki = publicKey.export({ format: "pem", type: "spki" }) as string;
     const broken = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
@@ -404,14 +405,14 @@ describe("keys of the operator", () => {
 });
 
 test("keys sealed under another root key do not open, and none is made in their place", async () => {
-  const own = await freshDb();
+  const own = await openDb();
   await openRing(own);
   await expect(openRing(own, {}, new Uint8Array(32).fill(8))).rejects.toThrow(SealBroken);
   expect((await own.read.select().from(signingKeys)).length).toBe(2);
 });
 
 test("the private half is not in the database in clear", async () => {
-  const own = await freshDb();
+  const own = await openDb();
   const one = await openRing(own);
   for (const row of await own.read.select().from(signingKeys)) {
     const pemText = (await one.ring.exportPrivate(row.kid))!;

@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
@@ -23,8 +23,7 @@ import {
   sealedBy,
   subkeyOf,
 } from "../../src/platform/crypto/root-key.ts";
-import { freshDb } from "../support/db.ts";
-import { START } from "./support.ts";
+import { closeDbs, openDb, START } from "./support.ts";
 
 const base = mkdtempSync(join(tmpdir(), "qeetid-root-"));
 let dataDir = base;
@@ -34,6 +33,7 @@ beforeEach(() => {
   dataDir = join(base, `data${count}`);
 });
 afterAll(() => rmSync(base, { recursive: true }));
+afterEach(closeDbs);
 
 const none = { rootKey: null, rootKeyFile: null };
 const opener = (db: Db, config: { rootKey: string | null; rootKeyFile: string | null } = none) => {
@@ -43,7 +43,7 @@ const opener = (db: Db, config: { rootKey: string | null; rootKeyFile: string | 
 };
 
 test("first start: makes a key that only we may read, and binds the database to it", async () => {
-  const db = await freshDb();
+  const db = await openDb();
   const { deps, warnings } = opener(db);
   const key = await openRootKey(deps, dataDir);
   expect(key.isNew).toBe(true);
@@ -60,7 +60,7 @@ test("first start: makes a key that only we may read, and binds the database to 
 });
 
 test("00 §58: a database sealed by a key that is gone refuses, names it, and no second one is made", async () => {
-  const db = await freshDb();
+  const db = await openDb();
   const { deps } = opener(db);
   const key = await openRootKey(deps, dataDir);
   rmSync(rootKeyPath(dataDir));
@@ -73,7 +73,7 @@ test("00 §58: a database sealed by a key that is gone refuses, names it, and no
 });
 
 test("00 §58: a database sealed by another key refuses and names it", async () => {
-  const db = await freshDb();
+  const db = await openDb();
   const { id } = await openRootKey(opener(db).deps, dataDir);
   const other = Buffer.alloc(32, 1).toString("base64");
   const { deps } = opener(db, { rootKey: other, rootKeyFile: null });
@@ -86,7 +86,7 @@ test("00 §58: a database sealed by another key refuses and names it", async () 
 });
 
 test("race: instances with data directories of their own: one binds, the others refuse and leave no key behind", async () => {
-  const db = await freshDb();
+  const db = await openDb();
   const directories = Array.from({ length: 6 }, (_, i) => join(dataDir, `${i}`));
   const outcomes = await Promise.allSettled(
     directories.map((directory) => openRootKey(opener(db).deps, directory)),
@@ -100,7 +100,7 @@ test("race: instances with data directories of their own: one binds, the others 
 });
 
 test("race: instances on one data directory share one key", async () => {
-  const db = await freshDb();
+  const db = await openDb();
   const keys = await Promise.all(
     Array.from({ length: 6 }, () => openRootKey(opener(db).deps, dataDir)),
   );

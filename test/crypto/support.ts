@@ -2,11 +2,25 @@ import type { Db } from "../../db/client.ts";
 import { createKeyring, type Keyring } from "../../src/platform/crypto/keyring.ts";
 import { createSealer, keysInMemory } from "../../src/platform/crypto/sealing.ts";
 import { createSigner } from "../../src/platform/crypto/signer.ts";
+import { freshDb } from "../support/db.ts";
 
 export const ISSUER = "https://id.example.com";
 export const AUDIENCE = "qeet-identity";
 export const ROOT = new Uint8Array(32).fill(7);
 export const START = new Date("2026-01-01T00:00:00.000Z");
+
+const opened: Db[] = [];
+
+/** A fresh database for one test; `closeDbs` goes into `afterEach`. */
+export async function openDb(): Promise<Db> {
+  const db = await freshDb();
+  opened.push(db);
+  return db;
+}
+
+export async function closeDbs(): Promise<void> {
+  await Promise.all(opened.splice(0).map((db) => db.close()));
+}
 
 /** A keyring over `db`, as one instance of many has it, with time in the test's hands. */
 export async function openRing(
