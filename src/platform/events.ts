@@ -17,6 +17,7 @@ export const AUDIT_ACTIONS = [
   "auth.sso_session_ended",
   "auth.token_reuse_detected",
   "key.rotated",
+  "outbox.event_replayed",
   "role.assigned",
   "role.created",
   "role.deleted",
