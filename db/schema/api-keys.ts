@@ -24,6 +24,7 @@ export const apiKeys = table(
   (t) => [
     index("api_keys_tenant_id_created_at_id_idx").on(t.tenantId, t.createdAt, t.id),
     index("api_keys_user_id_idx").on(t.userId),
+    index("api_keys_created_by_idx").on(t.createdBy),
   ],
 );
 

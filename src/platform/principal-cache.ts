@@ -62,4 +62,8 @@ export class PrincipalCache<T extends { readonly tags: readonly string[] } = Cac
 export interface CachedPrincipal {
   readonly tags: readonly string[];
   readonly actor: Omit<import("./permissions.ts").Actor, "caller">;
+  /** Past it the credential is refused, remembered or not. */
+  readonly expiresAt?: Date | null;
+  /** The tenant is suspended: refused but on the routes that work then (contract 01 §5). */
+  readonly isTenantSuspended?: boolean;
 }

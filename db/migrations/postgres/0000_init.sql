@@ -321,6 +321,7 @@ ALTER TABLE "users" ADD CONSTRAINT "users_tenant_id_tenants_id_fk" FOREIGN KEY (
 CREATE INDEX "api_key_secrets_api_key_id_idx" ON "api_key_secrets" USING btree ("api_key_id");--> statement-breakpoint
 CREATE INDEX "api_keys_tenant_id_created_at_id_idx" ON "api_keys" USING btree ("tenant_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "api_keys_user_id_idx" ON "api_keys" USING btree ("user_id");--> statement-breakpoint
+CREATE INDEX "api_keys_created_by_idx" ON "api_keys" USING btree ("created_by");--> statement-breakpoint
 CREATE UNIQUE INDEX "audit_events_log_id_seq_key" ON "audit_events" USING btree ("log_id","seq");--> statement-breakpoint
 CREATE INDEX "audit_events_log_id_action_seq_idx" ON "audit_events" USING btree ("log_id","action","seq");--> statement-breakpoint
 CREATE INDEX "audit_events_log_id_actor_user_id_seq_idx" ON "audit_events" USING btree ("log_id","actor_user_id","seq");--> statement-breakpoint

@@ -26,6 +26,7 @@ CREATE TABLE `api_keys` (
 --> statement-breakpoint
 CREATE INDEX `api_keys_tenant_id_created_at_id_idx` ON `api_keys` (`tenant_id`,`created_at`,`id`);--> statement-breakpoint
 CREATE INDEX `api_keys_user_id_idx` ON `api_keys` (`user_id`);--> statement-breakpoint
+CREATE INDEX `api_keys_created_by_idx` ON `api_keys` (`created_by`);--> statement-breakpoint
 CREATE TABLE `audit_events` (
 	`id` text PRIMARY KEY NOT NULL,
 	`log_id` text NOT NULL,
