@@ -205,6 +205,9 @@ function dial(
   { method = "GET", headers, body, ca }: OutboundRequest,
   signal: AbortSignal,
 ): Promise<Response> {
+  const sent = new Headers(headers); // `Host` and `host` are one header
+  sent.set("host", url.host);
+  sent.set("accept-encoding", "identity");
   const target = new URL(url);
   target.hostname = isIP(address) === 6 ? `[${address}]` : address;
   const options = {
@@ -214,7 +217,7 @@ function dial(
     proxy: false, // HTTP_PROXY would take over; "" and null do not switch it off
     decompress: false, // the limit counts bytes on the wire
     signal,
-    headers: { ...headers, host: url.host, "accept-encoding": "identity" },
+    headers: sent,
     ...(body !== undefined && { body }),
     ...(url.protocol === "https:" && {
       // The name, not the address, is what the certificate must show. Explicit `rejectUnauthorized` beats

@@ -166,7 +166,8 @@ test("resolves once, dials that address, and tells it the name", async () => {
     },
   });
   const url = `http://hook.example.com:${port}/json`;
-  expect(await rebinding.json({ ...here, url })).toEqual({ hello: "world" });
+  const headers = { Host: "other.example.com" };
+  expect(await rebinding.json({ ...here, url, headers })).toEqual({ hello: "world" });
   expect(resolved).toBe(1);
   expect(seen.at(-1)!.headers.get("host")).toBe(`hook.example.com:${port}`);
 });

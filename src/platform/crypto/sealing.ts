@@ -20,6 +20,8 @@ export interface Sealer {
   open(sealed: Uint8Array, context: SealContext): Promise<Uint8Array>;
   /** The same content under the current key; `sealed` itself when it is already. */
   reseal(sealed: Uint8Array, context: SealContext): Promise<Uint8Array>;
+  /** Under which `seal` seals. */
+  currentKeyId(): Promise<string>;
 }
 
 /** Where keys come from: memory here, a key management service elsewhere. */
@@ -94,6 +96,7 @@ export function createSealer(provider: KeyProvider): Sealer {
       if (sealedUnder(sealed) === keyIdOf(await provider.key())) return sealed;
       return sealer.seal(await sealer.open(sealed, context), context);
     },
+    currentKeyId: async () => keyIdOf(await provider.key()),
   };
   return sealer;
 }
