@@ -201,6 +201,7 @@ test("the JWKS holds public members only, and each kid once", async () => {
     expect.arrayContaining(["alg,crv,kid,kty,use,x,y", "alg,e,kid,kty,n,use"]),
   );
   expect(new Set(keys.map((key) => key.kid)).size).toBe(keys.length);
+  expect(keys[0]!.alg).toBe("ES256");
 });
 
 describe("rotation", () => {

@@ -211,8 +211,10 @@ class Ring implements Keyring {
   async jwks(): Promise<{ keys: readonly PublicJwk[] }> {
     if (this.#isOlderThan(STALE_AFTER_MS)) await this.#refresh();
     const now = this.deps.clock.now();
-    const trusted = [...this.#keys.values()].filter((key) => isTrusted(key, now));
-    return { keys: trusted.map((key) => key.publicJwk) };
+    const keys = [...this.#keys.values()].filter((key) => isTrusted(key, now));
+    // Some verifiers know EC alone and look at the first key.
+    keys.sort((a, b) => a.alg.localeCompare(b.alg));
+    return { keys: keys.map((key) => key.publicJwk) };
   }
 
   async list(): Promise<readonly ListedKey[]> {
