@@ -5,10 +5,17 @@ import { hashToken } from "../../platform/crypto/tokens.ts";
 import { AppError, invalidField } from "../../platform/errors.ts";
 import { type Actor, PERMISSIONS } from "../../platform/permissions.ts";
 import { type Author, recordAudit } from "../audit/service.ts";
-import { assertHolds, assertMayGiveScopes, assertMayGrant } from "../rbac/service.ts";
+import {
+  assertHolds,
+  assertMayGiveScopes,
+  assertMayGrant,
+  bodyTenant,
+  tenantOf,
+} from "../rbac/service.ts";
 import { isMember } from "../users/service.ts";
 import * as store from "./store.ts";
 
+export type { ApiKeyRow } from "./store.ts";
 export { apiKeysSubjectData } from "./subject-data.ts";
 export { authenticateApiKey } from "./verify.ts";
 
@@ -35,15 +42,15 @@ export interface CreatedApiKey {
 export async function createApiKey(
   deps: Deps,
   actor: Actor,
-  input: NewApiKey,
+  input: NewApiKey & { readonly tenantId?: string | undefined },
 ): Promise<CreatedApiKey> {
-  const { tenantId } = actor;
-  if (tenantId === null) throw new AppError("unauthorized", "tenant scope required");
-  const key: NewApiKey = { ...input, scopes: [...new Set(input.scopes)] };
-  assertMayHandOut(actor, { scopes: key.scopes ?? [], userId: key.userId ?? null });
+  const tenantId = bodyTenant(actor, input.tenantId);
+  const userId = input.userId?.toLowerCase() ?? null;
+  const key = { ...input, userId, scopes: [...new Set(input.scopes)] };
+  assertMayHandOut(actor, key);
   if (key.expiresAt && key.expiresAt <= deps.clock.now())
     throw invalidField("expires_at", "invalid", "expires_at must be in the future");
-  return deps.db.transaction((tx) => createApiKeyIn(deps, tx, actor, { tenantId, ...key }), {
+  return deps.db.transaction((tx) => createApiKeyIn(deps, tx, actor, { ...key, tenantId }), {
     serializeOn: tenantId,
   });
 }
@@ -135,8 +142,7 @@ export async function rotateApiKey(
   actor: Actor,
   { id, graceSeconds }: { readonly id: string; readonly graceSeconds: number },
 ): Promise<CreatedApiKey> {
-  const { tenantId } = actor;
-  if (tenantId === null) throw new AppError("unauthorized", "tenant scope required");
+  const tenantId = tenantOf(actor);
   const work = async (tx: Tx) => {
     const now = deps.clock.now();
     const apiKey = await store.findApiKey(tx, tenantId, id);
@@ -166,8 +172,7 @@ export async function rotateApiKey(
 
 /** Ends a key at once; a key may end itself. Throws `not_found` for one unknown, another tenant's or revoked before. */
 export async function revokeApiKey(deps: Deps, actor: Actor, id: string): Promise<void> {
-  const { tenantId } = actor;
-  if (tenantId === null) throw new AppError("unauthorized", "tenant scope required");
+  const tenantId = tenantOf(actor);
   if (actor.kind !== "api_key" || actor.subject !== id) assertHolds(actor, "apikey.write");
   const work = async (tx: Tx) => {
     const key = await store.revokeApiKey(tx, tenantId, id, deps.clock.now());
@@ -183,9 +188,9 @@ export async function revokeApiKey(deps: Deps, actor: Actor, id: string): Promis
   await deps.db.transaction(work, { serializeOn: tenantId });
 }
 
-/** Newest first, revoked and expired ones too. Answers up to `limit` rows. */
+/** Those of the actor's tenant, newest first, revoked and expired ones too. Answers up to `limit` rows. */
 export const listApiKeys = (
   deps: Deps,
-  tenantId: string,
+  actor: Actor,
   page: { limit: number; after: Cursor | undefined },
-): Promise<store.ApiKeyRow[]> => store.listApiKeys(deps.db.read, tenantId, page);
+): Promise<store.ApiKeyRow[]> => store.listApiKeys(deps.db.read, tenantOf(actor), page);

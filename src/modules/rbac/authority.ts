@@ -54,6 +54,26 @@ export function assertHolds(actor: Actor, key: Permission): void {
 
 const missing = (key: string) => new AppError("forbidden", `missing permission: ${key}`);
 
+/** The credential's tenant. Throws `unauthorized` where it has none, which the gate refuses already. */
+export function tenantOf({ tenantId }: Actor): string {
+  if (tenantId === null) throw new AppError("unauthorized", "tenant scope required");
+  return tenantId;
+}
+
+/** Throws what the gate throws for a path's tenant that is not the credential's. */
+export function assertOwnTenant(actor: Actor, tenantId: string): void {
+  if (tenantOf(actor) !== tenantId) throw new AppError("forbidden", "tenant mismatch");
+}
+
+const ZERO_UUID = "00000000-0000-0000-0000-000000000000";
+
+/** Contract 01 §5.1: a body's `tenant_id` is absent, all zeros or the credential's. Throws `forbidden`. */
+export function bodyTenant(actor: Actor, tenantId: string | undefined): string {
+  if (tenantId !== undefined && tenantId !== ZERO_UUID)
+    assertOwnTenant(actor, tenantId.toLowerCase());
+  return tenantOf(actor);
+}
+
 /** Nobody hands out what they do not hold (contract 07 §1.7 rule 1). Throws `forbidden`, naming the first such key. */
 export function assertMayGrant(actor: Actor, keys: Iterable<string>): void {
   for (const key of keys) {
@@ -90,8 +110,7 @@ export async function assertMayManage(
   actor: Actor,
   targetUserId: string,
 ): Promise<void> {
-  const { tenantId } = actor;
-  if (tenantId === null) throw new AppError("unauthorized", "tenant scope required");
+  const tenantId = tenantOf(actor);
   if (actor.userId === targetUserId) return;
   const isOwner = await store.hasSystemRole(q, tenantId, targetUserId);
   const keys = isOwner ? PERMISSIONS : await store.roleKeysOf(q, tenantId, targetUserId);

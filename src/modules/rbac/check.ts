@@ -1,7 +1,7 @@
 import type { Deps } from "../../deps.ts";
 import { AppError } from "../../platform/errors.ts";
 import { type Actor, foldKey, PERMISSIONS } from "../../platform/permissions.ts";
-import { assertHolds } from "./authority.ts";
+import { assertHolds, assertOwnTenant } from "./authority.ts";
 import * as store from "./store.ts";
 
 export interface Question {
@@ -46,12 +46,6 @@ export function assertMayAsk(
   if (actor.kind === "oauth") throw new AppError("forbidden", "only about your own user");
   assertOwnTenant(actor, tenantId);
   if (isPerson) assertHolds(actor, "role.read");
-}
-
-/** Throws what the gate throws for a path's tenant that is not the credential's. */
-export function assertOwnTenant(actor: Actor, tenantId: string): void {
-  if (actor.tenantId === null) throw new AppError("unauthorized", "tenant scope required");
-  if (actor.tenantId !== tenantId) throw new AppError("forbidden", "tenant mismatch");
 }
 
 const catalogueKey = (permission: string): string | undefined => {

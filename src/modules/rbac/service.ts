@@ -11,8 +11,13 @@ import {
 } from "../../platform/permissions.ts";
 import { recordAudit } from "../audit/service.ts";
 import { takeRole } from "./assignments.ts";
-import { assertHolds, assertMayGrant, permissionsOf } from "./authority.ts";
-import { assertOwnTenant } from "./check.ts";
+import {
+  assertHolds,
+  assertMayGrant,
+  assertOwnTenant,
+  permissionsOf,
+  tenantOf,
+} from "./authority.ts";
 import * as store from "./store.ts";
 
 export { assignRole, removeRoles, unassignRole } from "./assignments.ts";
@@ -23,11 +28,15 @@ export {
   assertMayManage,
   assertOwnerRemains,
   assertOwnerSession,
+  assertOwnTenant,
+  bodyTenant,
   type Granted,
   isSatisfied,
   permissionsOf,
+  tenantOf,
 } from "./authority.ts";
-export { assertOwnTenant, explain, isAllowed } from "./check.ts";
+export { explain, isAllowed, type Question } from "./check.ts";
+export type { PermissionRow, RoleRow } from "./store.ts";
 export { rbacSubjectData } from "./subject-data.ts";
 
 /** Lists of roles are not paged, so a tenant has no more than fit into one. */
@@ -278,11 +287,6 @@ export async function revokePermission(
 /** A role may have thousands of holders: their tenant's principals are looked up anew, all of them. */
 const forgetHolders = (deps: Deps, tx: Tx, role: store.RoleRow) =>
   tx.afterCommit(() => deps.principals.forget(`role:${role.id}`, `tenant:${role.tenantId}`));
-
-function tenantOf(actor: Actor): string {
-  if (actor.tenantId === null) throw new AppError("unauthorized", "tenant scope required");
-  return actor.tenantId;
-}
 
 /**
  * The exact keys of a user in a tenant, ascending; none for who is no member. About oneself by session for any
