@@ -134,7 +134,7 @@ test("bounded in time: a body that drips, a peer that is silent, a name that doe
     expect(await faultOf(work())).toBe("timeout");
     const took = performance.now() - start;
     expect(took).toBeGreaterThan(280);
-    expect(took).toBeLessThan(1_000);
+    expect(took).toBeLessThan(2_000);
   }
   silent.close();
 });

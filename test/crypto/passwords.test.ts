@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { availableParallelism } from "node:os";
 import { verify as argon2Verify } from "@node-rs/argon2";
 import bcrypt from "bcryptjs";
 import { createPasswordHasher, HashQueue } from "../../src/platform/crypto/passwords.ts";
@@ -60,18 +61,17 @@ describe.each([
 
   test("nobody's hash: false, in the time of a real one", async () => {
     const hash = await hasher.hash("six blue herons");
-    const median = async (of: string | null) => {
-      const times: number[] = [];
-      for (let i = 0; i < 15; i += 1) {
-        const start = performance.now();
-        expect(await hasher.verify(of, "wrong")).toBe(false);
-        times.push(performance.now() - start);
-      }
-      return times.sort((a, b) => a - b)[7]!;
-    };
-    const [known, unknown] = [await median(hash), await median(null)];
-    expect(unknown / known).toBeGreaterThan(0.5);
-    expect(unknown / known).toBeLessThan(2);
+    const times: Record<"known" | "unknown", number[]> = { known: [], unknown: [] };
+    for (let i = 0; i < 30; i += 1) {
+      const who = i % 2 ? "known" : "unknown"; // by turns: a busy machine is busy for both
+      const start = performance.now();
+      expect(await hasher.verify(who === "known" ? hash : null, "wrong")).toBe(false);
+      times[who].push(performance.now() - start);
+    }
+    const median = (list: number[]) => list.sort((a, b) => a - b)[7]!;
+    const ratio = median(times.unknown) / median(times.known);
+    expect(ratio).toBeGreaterThan(0.5);
+    expect(ratio).toBeLessThan(2);
   });
 });
 
@@ -101,15 +101,16 @@ test("a hash that is none is an error, not a wrong password", async () => {
 });
 
 test("hashing leaves the main thread free", async () => {
-  let longestMs = 0;
-  let last = performance.now();
-  const timer = setInterval(() => {
-    longestMs = Math.max(longestMs, performance.now() - last);
-    last = performance.now();
-  }, 1);
-  await Promise.all(Array.from({ length: 16 }, () => addon.hash("six blue herons")));
-  clearInterval(timer);
-  expect(longestMs).toBeLessThan(150); // all of them on this thread: 16 × 10 ms at the least, in one piece
+  let turns = 0;
+  let isDone = false;
+  const spin = () => {
+    turns += 1;
+    if (!isDone) setImmediate(spin);
+  };
+  setImmediate(spin);
+  await Promise.all(Array.from({ length: 8 }, () => addon.hash("six blue herons")));
+  isDone = true;
+  expect(turns).toBeGreaterThan(200); // on this thread, there would be one or two a hash
 });
 
 describe("the queue", () => {
@@ -137,7 +138,7 @@ describe("the queue", () => {
   });
 
   test("01 §11: full, or after a wait of a second: 503 with Retry-After", async () => {
-    const queue = new HashQueue(1, 2, 50);
+    const queue = new HashQueue(1, 2, 300);
     let finish = () => {};
     const busy = queue.run(() => new Promise<void>((resolve) => (finish = resolve)));
     const start = performance.now();
@@ -145,9 +146,9 @@ describe("the queue", () => {
       p.catch((e) => e),
     );
     expect(await queue.run(async () => "c").catch(isOverloaded)).toBe(true);
-    expect(performance.now() - start).toBeLessThan(40);
+    expect(performance.now() - start).toBeLessThan(250);
     for (const error of await Promise.all(waiting)) expect(isOverloaded(error)).toBe(true);
-    expect(performance.now() - start).toBeGreaterThanOrEqual(45);
+    expect(performance.now() - start).toBeGreaterThanOrEqual(290);
     finish();
     await busy;
     expect(queue.running).toBe(0);
@@ -165,13 +166,14 @@ describe("the queue", () => {
 
   test("a burst beyond the bound: every caller has an answer within the second, and some a good one", async () => {
     const start = performance.now();
+    const callers = availableParallelism() * 129 + 50; // more than run and wait
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 400 }, () => addon.verify(null, "guess")),
+      Array.from({ length: callers }, () => addon.verify(null, "guess")),
     );
     expect(performance.now() - start).toBeLessThan(2_500);
     const refused = outcomes.filter((one) => one.status === "rejected");
-    expect(refused.length).toBeGreaterThan(0);
-    expect(refused.length).toBeLessThan(400);
+    expect(refused.length).toBeGreaterThanOrEqual(50);
+    expect(refused.length).toBeLessThan(callers);
     for (const one of refused) expect(isOverloaded(one.reason)).toBe(true);
     expect(addon.running).toBe(0);
   });

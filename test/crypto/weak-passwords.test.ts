@@ -106,6 +106,6 @@ test("never throws anything else, and is quick, whatever is sent", () => {
   ]) {
     const start = performance.now();
     refusal(hostile);
-    expect(performance.now() - start).toBeLessThan(20);
+    expect(performance.now() - start).toBeLessThan(100);
   }
 });
