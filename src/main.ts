@@ -111,10 +111,14 @@ function explain(error: unknown): number {
     console.error(error.message);
     return error.exitCode;
   }
-  // By name: importing the class would load the database's modules before their dialect is known.
+  // By name: importing the classes would load the database's modules before their dialect is known.
   if (error instanceof Error && error.name === "RootKeyError") {
     console.error(error.message);
     return EXIT.config;
+  }
+  if (error instanceof Error && error.name === "AppError") {
+    console.error(error.message);
+    return EXIT.failed;
   }
   // drizzle's message holds parameters; its cause is the driver's own error.
   const cause = error instanceof Error && error.name === "DrizzleQueryError" ? error.cause : error;

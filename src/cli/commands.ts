@@ -91,12 +91,19 @@ sign-up would make. A password is generated and printed unless --password-stdin 
     argument: { name: "FILE", isOptional: true },
     flags: { tenant: { value: "ID", help: "Only this workspace's chain." } },
     settings: ["Storage"],
-    load: async () => (await import("./audit-verify.ts")).run,
+    load: async () => (await import("./audit.ts")).verifyAudit,
+  },
+  {
+    path: "audit export",
+    summary:
+      "Print an audit log, one JSON line an event, for `audit verify FILE` and for archives.",
+    flags: { tenant: { value: "ID", help: "The workspace; without it, the platform's own log." } },
+    settings: ["Storage"],
+    load: async () => (await import("./audit.ts")).exportAudit,
   },
   {
     path: "openapi",
     summary: "Print the OpenAPI document of this server.",
-    settings: ["Address"],
     load: async () => (await import("./openapi.ts")).run,
   },
   {

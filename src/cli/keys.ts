@@ -1,4 +1,4 @@
-import { recordAudit } from "../modules/audit/service.ts";
+import { rotateSigningKey } from "../modules/keys/service.ts";
 import type { TokenAlgorithm } from "../platform/crypto/keyring.ts";
 import { CommandError, type Run, UsageError } from "./command.ts";
 import { withDeps } from "./open.ts";
@@ -25,30 +25,12 @@ export const rotateKeys: Run = ({ config, flags, out }) => {
   const wanted = ALGORITHMS.filter((alg) => flags.alg === undefined || flags.alg === alg);
   if (wanted.length === 0) throw new UsageError(`--alg must be ${ALGORITHMS.join(" or ")}`);
   return withDeps(config, async (deps) => {
-    const rotated: { alg: TokenAlgorithm; kid: string; replaced: string | null }[] = [];
-    for (const alg of wanted) {
-      const key = await deps.keyring.prepare(alg);
-      const { kid } = key.publicJwk;
-      const replaced = await deps.db.transaction(
-        async (tx) => {
-          const before = (await deps.keyring.activate(tx, key, deps.clock.now())) ?? null;
-          const metadata = { alg, kid, replaced: before };
-          const resource = { type: "signing_key", id: null };
-          await recordAudit(
-            deps,
-            tx,
-            { system: true },
-            { tenantId: null, action: "key.rotated", resource, metadata },
-          );
-          return before;
-        },
-        { serializeOn: "platform" },
-      );
-      rotated.push({ alg, kid, replaced });
-    }
+    const rotated: { alg: TokenAlgorithm; kid: string; replacedKid: string | undefined }[] = [];
+    for (const alg of wanted)
+      rotated.push({ alg, ...(await rotateSigningKey(deps, { system: true }, alg)) });
     const lines = rotated.map(
-      ({ alg, kid, replaced }) =>
-        `${alg}: ${kid} signs now${replaced ? `, in place of ${replaced}` : ""}`,
+      ({ alg, kid, replacedKid }) =>
+        `${alg}: ${kid} signs now${replacedKid ? `, in place of ${replacedKid}` : ""}`,
     );
     out.result([...lines, "Retired keys verify for 30 more days."].join("\n"), { rotated });
     return undefined;

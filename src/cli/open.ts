@@ -11,7 +11,7 @@ import { assertCurrent } from "./migrations.ts";
  * this version's. Log lines go to stderr: stdout is the command's result.
  */
 export async function withDeps<T>(config: Config, work: (deps: Deps) => Promise<T>): Promise<T> {
-  await assertCurrent(config.databaseUrl);
+  await assertCurrent(config);
   const clock = createClock();
   const log = createLog(config, clock.now, destination({ dest: 2, sync: true }));
   const deps = await createDeps(config, { clock, log });

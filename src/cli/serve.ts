@@ -34,7 +34,7 @@ export const run: Run = async ({ config, out }) => {
         at: deps.clock.now(),
       });
       const server = await listen(deps);
-      const running = { deps, server, jobs: startJobs(deps, jobs), startedAt };
+      const running = { deps, server, jobs: startJobs(deps, jobs) };
       const { version, commit } = config;
       await recordSystemEvent(deps, "system.startup", { version, commit });
       const startedInMs = performance.now() - startedAt;

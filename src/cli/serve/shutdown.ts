@@ -1,5 +1,6 @@
 import type { Deps } from "../../deps.ts";
 import { recordAudit } from "../../modules/audit/service.ts";
+import { drain } from "../../platform/http/lifecycle.ts";
 import type { RunningJobs } from "../../platform/jobs/runner.ts";
 
 const AUDIT_LIMIT_MS = 5_000;
@@ -7,9 +8,8 @@ const AUDIT_LIMIT_MS = 5_000;
 /** What ends in order when the server is told to stop. */
 export interface Running {
   readonly deps: Deps;
-  readonly server: Pick<Bun.Server<unknown>, "stop" | "pendingRequests">;
+  readonly server: Bun.Server<unknown>;
   readonly jobs: RunningJobs;
-  readonly startedAt: number;
 }
 
 /** Resolves with the name of the first SIGTERM or SIGINT; a second one ends the process at once. */
@@ -28,28 +28,18 @@ export function stopSignal(): Promise<NodeJS.Signals> {
  * Contract 01 §14: accepts nothing new, lets requests and jobs finish within the grace, then writes down, best effort,
  * that the server stopped. Answers how many requests it cut off.
  */
-export async function shutDown({ deps, server, jobs, startedAt }: Running): Promise<number> {
+export async function shutDown({ deps, server, jobs }: Running): Promise<number> {
   const begunAt = performance.now();
-  const inFlight = server.pendingRequests;
-  const finished = Promise.all([server.stop(), jobs.stop()]).then(() => true);
-  const isClean = await Promise.race([
-    finished,
-    Bun.sleep(deps.config.shutdownGraceSeconds * 1_000).then(() => false),
+  const [{ inFlightAtSignal, dropped }] = await Promise.all([
+    drain(server, deps.config.shutdownGraceSeconds),
+    jobs.stop(),
   ]);
-  const dropped = isClean ? 0 : server.pendingRequests;
-  if (!isClean) void server.stop(true);
-  const metadata = {
-    uptime_ms: Math.round(begunAt - startedAt),
+  const recorded = recordSystemEvent(deps, "system.shutdown", {
     duration_ms: Math.round(performance.now() - begunAt),
-    in_flight_at_signal: inFlight,
+    in_flight_at_signal: inFlightAtSignal,
     dropped_requests: dropped,
-  };
-  await Promise.race([
-    recordSystemEvent(deps, "system.shutdown", metadata).catch(() =>
-      deps.log.warn("the shutdown could not be audited"),
-    ),
-    Bun.sleep(AUDIT_LIMIT_MS),
-  ]);
+  }).catch(() => deps.log.warn("the shutdown could not be audited"));
+  await Promise.race([recorded, Bun.sleep(AUDIT_LIMIT_MS)]);
   return dropped;
 }
 
@@ -60,19 +50,13 @@ export async function recordSystemEvent(
   metadata: Record<string, string | number>,
 ): Promise<void> {
   const { serviceName, environmentName } = deps.config;
-  await deps.db.transaction(
-    (tx) =>
-      recordAudit(
-        deps,
-        tx,
-        { system: true },
-        {
-          tenantId: null,
-          action,
-          resource: { type: "system", id: null },
-          metadata: { service: serviceName, env: environmentName, ...metadata },
-        },
-      ),
-    { serializeOn: "platform" },
-  );
+  const entry = {
+    tenantId: null,
+    action,
+    resource: { type: "system", id: null },
+    metadata: { service: serviceName, env: environmentName, ...metadata },
+  };
+  await deps.db.transaction((tx) => recordAudit(deps, tx, { system: true }, entry), {
+    serializeOn: "platform",
+  });
 }
