@@ -1,4 +1,5 @@
 import type { Deps } from "../../deps.ts";
+import { kindOf } from "../redact.ts";
 import { noteFinished, releaseLeases, takeLease } from "./lease.ts";
 
 /** Work that the server does by itself, again and again. */
@@ -75,11 +76,9 @@ async function runLoop(deps: Deps, job: Job, holder: string, stopping: AbortSign
     } catch (error) {
       failures += 1;
       waitMs = Math.min(job.everyMs * 2 ** failures, Math.max(MAX_BACKOFF_MS, job.everyMs));
-      // Never the message: a database error's holds parameters.
-      const cause = error instanceof Error ? (error.cause ?? error) : error;
       deps.log.error("job failed", {
         job: job.name,
-        kind: cause instanceof Error ? cause.name : typeof cause,
+        kind: kindOf(error),
         failures,
         retry_in_ms: waitMs,
       });
