@@ -84,7 +84,7 @@ test_packages() {
   command -v chromium >/dev/null || missing="$missing chromium"
   command -v redis-server >/dev/null || missing="$missing redis-server"
   command -v qemu-aarch64 >/dev/null || missing="$missing qemu-user"
-  [ -e /usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1 ] || missing="$missing libc6-arm64-cross"
+  [ -e /usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1 ] || missing="$missing libc6-arm64-cross libgcc-s1-arm64-cross"
   [ -n "$missing" ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     say "Not installed:$missing. The tests that need them will be skipped."

@@ -40,7 +40,10 @@ const steps: readonly Step[] = [
   suite("suite on SQLite", []),
   suite("suite on Postgres", [], { QEETID_TEST_POSTGRES: "1" }),
   { name: "build", command: [BUN, "build.ts"] },
-  suite("binary", ["test/binary"], { QEETID_BINARY: join(root, "dist/qeetid") }),
+  ...(Bun.which("qemu-aarch64") === null
+    ? []
+    : [{ name: "build for arm64", command: [BUN, "build.ts", "--target", "linux-arm64"] }]),
+  suite("binary", ["test/binary", "test/cli"], { QEETID_BINARY: join(root, "dist/qeetid") }),
 ];
 
 async function run({ name, command, env, isSuite }: Step): Promise<Outcome> {
