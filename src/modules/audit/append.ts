@@ -103,10 +103,7 @@ export async function recordAudit(
     salt,
     seals,
   });
-  await insertNodes(
-    tx,
-    nodes.map((node) => ({ logId, ...node })),
-  );
+  await insertNodes(tx, logId, nodes);
   await putHead(tx, {
     logId,
     size: seq,

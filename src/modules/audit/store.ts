@@ -1,35 +1,91 @@
 import { and, asc, between, desc, eq, gt, gte, isNull, lt, or, type SQL, sql } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
+import { prepared, preparedWrite } from "../../../db/prepared.ts";
 import { auditEvents, auditLogs, auditNodes } from "../../../db/schema/index.ts";
 
 export type AuditRow = typeof auditEvents.$inferSelect;
-export type NewAuditRow = typeof auditEvents.$inferInsert;
 export type HeadRow = typeof auditLogs.$inferSelect;
 
 /** The log that a tenant's events are in; the platform's own has no tenant. */
 export const logIdOf = (tenantId: string | null): string => tenantId ?? "platform";
 
+const headById = prepared((q, p: { logId: string }) =>
+  q.select().from(auditLogs).where(eq(auditLogs.logId, p.logId)),
+);
+
 export async function findHead(q: Reader, logId: string): Promise<HeadRow | undefined> {
-  const [head] = await q.select().from(auditLogs).where(eq(auditLogs.logId, logId));
+  const [head] = await headById(q, { logId });
   return head;
 }
 
-export async function insertEvent(tx: Tx, row: NewAuditRow): Promise<void> {
-  await tx.insert(auditEvents).values(row);
-}
+/** Every transaction that changes anything comes through here: the four statements of an append are prepared. */
+export const insertEvent = preparedWrite((tx, p: Omit<AuditRow, "erasedAt">) =>
+  tx.insert(auditEvents).values({
+    id: p.id,
+    logId: p.logId,
+    seq: p.seq,
+    chainVersion: p.chainVersion,
+    tenantId: p.tenantId,
+    actorUserId: p.actorUserId,
+    actorType: p.actorType,
+    action: p.action,
+    resourceType: p.resourceType,
+    resourceId: p.resourceId,
+    ip: p.ip,
+    userAgent: p.userAgent,
+    requestId: p.requestId,
+    metadata: p.metadata,
+    createdAt: p.createdAt,
+    prevHash: p.prevHash,
+    rowHash: p.rowHash,
+    salt: p.salt,
+    seals: p.seals,
+  }),
+);
 
+type NodeValues = Record<string, string | number | Uint8Array>;
+const nodeInserts = new Map<number, (tx: Tx, values: NodeValues) => Promise<unknown>>();
+
+/** One statement for a leaf and the nodes that it completes: one row half of the time, two a quarter, and so on. */
 export async function insertNodes(
   tx: Tx,
-  nodes: readonly (typeof auditNodes.$inferInsert)[],
+  logId: string,
+  nodes: readonly { level: number; idx: number; hash: Uint8Array }[],
 ): Promise<void> {
-  await tx.insert(auditNodes).values([...nodes]);
+  let insert = nodeInserts.get(nodes.length);
+  if (!insert) {
+    insert = preparedWrite((writer, p: NodeValues) =>
+      writer.insert(auditNodes).values(
+        nodes.map((_, n) => ({
+          logId: p.logId as string,
+          level: p[`level${n}`] as number,
+          idx: p[`idx${n}`] as number,
+          hash: p[`hash${n}`] as Uint8Array,
+        })),
+      ),
+    );
+    nodeInserts.set(nodes.length, insert);
+  }
+  const values: NodeValues = { logId };
+  nodes.forEach(({ level, idx, hash }, n) => {
+    values[`level${n}`] = level;
+    values[`idx${n}`] = idx;
+    values[`hash${n}`] = hash;
+  });
+  await insert(tx, values);
 }
 
 /** Two first events of a log at once: Postgres answers a serialization failure here, and the loser runs again. */
-export async function putHead(tx: Tx, head: HeadRow): Promise<void> {
-  await tx
+export const putHead = preparedWrite((tx, p: HeadRow) =>
+  tx
     .insert(auditLogs)
-    .values(head)
+    .values({
+      logId: p.logId,
+      size: p.size,
+      tipHash: p.tipHash,
+      lastCreatedAt: p.lastCreatedAt,
+      edge: p.edge,
+    })
     .onConflictDoUpdate({
       target: auditLogs.logId,
       set: {
@@ -38,8 +94,8 @@ export async function putHead(tx: Tx, head: HeadRow): Promise<void> {
         lastCreatedAt: sql`excluded.last_created_at`,
         edge: sql`excluded.edge`,
       },
-    });
-}
+    }),
+);
 
 /** What an index narrows a list down to; the rest is filtered row by row. */
 export interface IndexedFilter {

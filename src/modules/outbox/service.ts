@@ -33,7 +33,6 @@ export async function enqueue(
   tx: Tx,
   { type, tenantId, aggregateId, payload }: NewEvent,
 ): Promise<void> {
-  const now = deps.clock.now();
   await insertOutboxEvent(tx, {
     id: deps.random.uuid(),
     aggregateId,
@@ -41,8 +40,7 @@ export async function enqueue(
     topic: EVENT_TOPICS[type],
     eventType: type,
     payload,
-    createdAt: now,
-    dueAt: now,
+    createdAt: deps.clock.now(),
   });
 }
 

@@ -1,16 +1,30 @@
 import { and, asc, desc, eq, inArray, isNull, lte, or } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
+import { preparedWrite } from "../../../db/prepared.ts";
 import { deadLetters, outboxEvents } from "../../../db/schema/index.ts";
 
 export type OutboxRow = typeof outboxEvents.$inferSelect;
 export type DeadLetterRow = typeof deadLetters.$inferSelect;
 
-export async function insertOutboxEvent(
-  tx: Tx,
-  row: typeof outboxEvents.$inferInsert,
-): Promise<void> {
-  await tx.insert(outboxEvents).values(row);
-}
+export const insertOutboxEvent = preparedWrite(
+  (
+    tx,
+    p: Pick<
+      OutboxRow,
+      "id" | "aggregateId" | "tenantId" | "topic" | "eventType" | "payload" | "createdAt"
+    >,
+  ) =>
+    tx.insert(outboxEvents).values({
+      id: p.id,
+      aggregateId: p.aggregateId,
+      tenantId: p.tenantId,
+      topic: p.topic,
+      eventType: p.eventType,
+      payload: p.payload,
+      createdAt: p.createdAt,
+      dueAt: p.createdAt,
+    }),
+);
 
 const isFree = (now: Date) =>
   and(
