@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Tx } from "./client.ts";
+import type { Reader, Tx } from "./client.ts";
 import { DatabaseOverloaded, TransactionTimeout } from "./errors.ts";
 
 /** State of one transaction. Its handle refuses to work once it is closed, or a statement has failed. */
@@ -93,8 +93,7 @@ export async function withDeadline<T>(
 }
 
 /** The handle that the work of a transaction gets. */
-export function transactionHandle(drizzleHandle: object, scope: Scope): Tx {
+export function transactionHandle(handle: Reader, scope: Scope): Tx {
   const afterCommit = (hook: () => void) => void scope.hooks.push(hook);
-  // Both drivers' handles have the Postgres builder's methods: kit.ts says why its types stand for both.
-  return Object.assign(drizzleHandle, { afterCommit }) as unknown as Tx;
+  return Object.assign(handle, { afterCommit }) as Tx;
 }
