@@ -18,9 +18,17 @@ export interface MigrationState {
   readonly version: string | undefined;
 }
 
-/** Compares the database's ledger with what this version knows. Changes nothing; a missing database has no ledger. */
+/**
+ * Compares the database's ledger with what this version knows. Changes nothing; a missing database has no ledger. Throws CommandError when it can't be reached.
+ */
 export async function migrationState(url: string): Promise<MigrationState> {
-  const { tags, version } = await readLedger(url);
+  const { tags, version } = await readLedger(url).catch(
+    (error: { code?: string; name: string }) => {
+      throw new CommandError(
+        `The database can't be reached (${error.code ?? error.name}): check DATABASE_URL, the network, and that it runs.`,
+      );
+    },
+  );
   const known = migrations[dialect];
   return {
     applied: tags,

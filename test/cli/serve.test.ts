@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { freshUrl } from "../support/db.ts";
 import {
   callApi,
   emptyDirectory,
@@ -129,9 +130,9 @@ describe.skipIf(isPostgresRun)("serve", () => {
   test("a port that another program has: a sentence, and 1", async () => {
     const other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
     const { exitCode, stderr } = await runProgram(["serve", "--http-port", String(other.port)]);
-    await other.stop(true);
     expect(exitCode).toBe(1);
     expect(stderr).toContain(`Port ${other.port} on 127.0.0.1 is in use by another program`);
+    await other.stop(true);
   });
 
   test("a database newer than the program: refused, naming both versions", async () => {
@@ -343,4 +344,44 @@ describe.skipIf(isPostgresRun)("serve", () => {
     });
     expect(other.exitCode).toBe(78);
   }, 30_000);
+});
+
+describe.skipIf(!isPostgresRun)("serve on Postgres", () => {
+  test("two servers share a database, its root key and its signing keys", async () => {
+    const env = { DATABASE_URL: await freshUrl() };
+    const one = await start([], { env });
+    const two = await start(["--public-url", `http://localhost:${one.port}`], {
+      env: { ...env, ROOT_KEY_FILE: join(one.dataDir, "keys/root.key") },
+    });
+    const jwks = await callApi(one.base, "/.well-known/jwks.json");
+    expect(jwks.body.keys).toHaveLength(2);
+    expect(await callApi(two.base, "/.well-known/jwks.json")).toEqual(jwks);
+    const signUp = await callApi(one.base, "/v1/auth/signup", {
+      body: { email: "ada@example.com", password: PASSWORD },
+    });
+    const me = await callApi(two.base, "/v1/auth/me", { token: signUp.body.access_token });
+    expect(me).toMatchObject({ status: 200, body: { user_id: signUp.body.user_id } });
+    for (const server of [one, two]) expect((await server.stop()).exitCode).toBe(0);
+  }, 60_000);
+
+  test("contract 00 §58: an instance with another root key is refused, and generates none", async () => {
+    const env = { DATABASE_URL: await freshUrl() };
+    const one = await start([], { env });
+    const cwd = emptyDirectory();
+    const refused = await runProgram(["serve", "--http-port", String(freePort())], { cwd, env });
+    expect(refused.exitCode).toBe(78);
+    expect(refused.stderr).toContain("ROOT_KEY_FILE");
+    expect(existsSync(join(cwd, "qeetid-data/keys/root.key"))).toBe(false);
+    await one.stop();
+  }, 60_000);
+
+  test("a database that can't be reached: a sentence, and 1", async () => {
+    const env = { DATABASE_URL: `postgres://nobody@127.0.0.1:${freePort()}/none` };
+    const { exitCode, stderr } = await runProgram(["serve"], { env });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("The database can't be reached");
+    const doctor = await runProgram(["doctor"], { env });
+    expect(doctor.exitCode).toBe(1);
+    expect(doctor.stdout).toContain("✗ database: The database can't be reached");
+  }, 60_000);
 });

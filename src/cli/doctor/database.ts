@@ -20,11 +20,8 @@ export const databaseChecks: readonly Check[] = [
   {
     name: "database",
     async run({ databaseUrl }) {
-      const state = await migrationState(databaseUrl).catch((error) => {
-        const { code = error.name } = error as { code?: string };
-        throw new Finding(
-          `can't be reached (${code}): check DATABASE_URL, the network, the server`,
-        );
+      const state = await migrationState(databaseUrl).catch((error: Error) => {
+        throw new Finding(error.message);
       });
       if (state.unknown.length > 0)
         throw new Finding(
