@@ -62,7 +62,12 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
   });
   try {
     const metrics = createMetrics();
-    const { sealer, derivedKeys, passwords, keyring } = await openCrypto({ config, db, clock, log });
+    const { sealer, derivedKeys, passwords, keyring } = await openCrypto({
+      config,
+      db,
+      clock,
+      log,
+    });
     return {
       config,
       db,

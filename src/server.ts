@@ -1,0 +1,53 @@
+import type { AnyElysia } from "elysia";
+import type { Deps } from "./deps.ts";
+import { apiKeyRoutes } from "./modules/api-keys/routes.ts";
+import { auditRoutes } from "./modules/audit/routes.ts";
+import { authRoutes } from "./modules/auth/routes.ts";
+import { healthRoutes } from "./modules/health/routes.ts";
+import { keyRoutes } from "./modules/keys/routes.ts";
+import { mailboxRoutes } from "./modules/mailbox/routes.ts";
+import { dispatcherJob } from "./modules/outbox/dispatcher.ts";
+import { janitorJob } from "./modules/outbox/janitor.ts";
+import { outboxRoutes } from "./modules/outbox/routes.ts";
+import { pageRoutes } from "./modules/pages/routes.ts";
+import { rbacRoutes } from "./modules/rbac/routes.ts";
+import { seedPermissions } from "./modules/rbac/service.ts";
+import { recoveryRoutes } from "./modules/recovery/routes.ts";
+import { authenticate } from "./modules/sessions/service.ts";
+import { tenantRoutes } from "./modules/tenants/routes.ts";
+import { userRoutes } from "./modules/users/routes.ts";
+import { verificationRoutes } from "./modules/verification/routes.ts";
+import { docsRoutes } from "./platform/http/docs.ts";
+import { createServer, type RouteGroup } from "./platform/http/kernel.ts";
+import { documentRoutes } from "./platform/http/openapi.ts";
+import type { Job } from "./platform/jobs/runner.ts";
+import { mailJob } from "./platform/mail/sender.ts";
+
+/** The table of contents: every route group of the server, in the order of the API document. */
+const routeGroups: readonly RouteGroup[] = [
+  authRoutes,
+  recoveryRoutes,
+  userRoutes,
+  verificationRoutes,
+  tenantRoutes,
+  rbacRoutes,
+  apiKeyRoutes,
+  auditRoutes,
+  outboxRoutes,
+  keyRoutes,
+  healthRoutes,
+  pageRoutes,
+  docsRoutes,
+  documentRoutes,
+];
+
+/** What the server does by itself, whichever instance gets to it. */
+export const jobs: readonly Job[] = [dispatcherJob, mailJob, janitorJob];
+
+/** The whole server, not yet listening. Writes the catalogue of permissions on the way. */
+export async function createApp(deps: Deps): Promise<AnyElysia> {
+  await seedPermissions(deps);
+  // In production the route does not exist (contract 00 §31).
+  const groups = deps.config.env === "dev" ? [...routeGroups, mailboxRoutes] : routeGroups;
+  return createServer(deps, { authenticate }, groups);
+}
