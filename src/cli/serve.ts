@@ -99,10 +99,8 @@ const REASONS: Record<string, (config: Config) => string> = {
 async function listen(deps: Deps): Promise<Bun.Server<unknown>> {
   const { config } = deps;
   const app = await createApp(deps);
-  const tls = config.tlsCert !== null &&
-    config.tlsKey !== null && { tls: { cert: config.tlsCert, key: config.tlsKey } };
   const listenOn = (hostname: string) => {
-    app.listen({ port: config.httpPort, hostname, ...tls });
+    app.listen({ port: config.httpPort, hostname });
     return app.server!;
   };
   try {
