@@ -60,7 +60,7 @@ export function createMetrics(): Metrics {
           try {
             this.set(await read());
           } catch {
-            this.reset(); // the database is away: /readyz says so
+            this.remove(); // the database is away: /readyz says so
           }
         },
       });

@@ -77,6 +77,11 @@ export class LocalRateLimiter implements RateLimiter {
     return verdictOf(bucket.tokens, isTaken, limit);
   }
 
+  /** Buckets kept, of all kinds. */
+  get size(): number {
+    return Object.values(this.#buckets).reduce((sum, buckets) => sum + buckets.size, 0);
+  }
+
   close(): void {}
 }
 
@@ -84,7 +89,8 @@ export class LocalRateLimiter implements RateLimiter {
 function evict(buckets: Map<string, Bucket>, { ratePerSecond, burst }: RateLimit, now: number) {
   for (const [key, { tokens, at }] of buckets)
     if (tokens + ((now - at) / 1000) * ratePerSecond >= burst) buckets.delete(key);
-  if (buckets.size < MAX_BUCKETS) return;
+  // Enough room, or the next newcomer would have to look through all of them again.
+  if (buckets.size <= (MAX_BUCKETS * 3) / 4) return;
   // All are in use: an attacker with many addresses. The longest idle quarter is nearest to being full.
   const oldest = [...buckets].sort(([, a], [, b]) => a.at - b.at).slice(0, MAX_BUCKETS / 4);
   for (const [key] of oldest) buckets.delete(key);
