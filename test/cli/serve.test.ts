@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { freshUrl } from "../support/db.ts";
+import { emptyUrl } from "../support/db.ts";
 import {
   callApi,
   emptyDirectory,
@@ -348,7 +348,7 @@ describe.skipIf(isPostgresRun)("serve", () => {
 
 describe.skipIf(!isPostgresRun)("serve on Postgres", () => {
   test("two servers share a database, its root key and its signing keys", async () => {
-    const env = { DATABASE_URL: await freshUrl() };
+    const env = { DATABASE_URL: await emptyUrl() };
     const one = await start([], { env });
     const two = await start(["--public-url", `http://localhost:${one.port}`], {
       env: { ...env, ROOT_KEY_FILE: join(one.dataDir, "keys/root.key") },
@@ -365,7 +365,7 @@ describe.skipIf(!isPostgresRun)("serve on Postgres", () => {
   }, 60_000);
 
   test("contract 00 §58: an instance with another root key is refused, and generates none", async () => {
-    const env = { DATABASE_URL: await freshUrl() };
+    const env = { DATABASE_URL: await emptyUrl() };
     const one = await start([], { env });
     const cwd = emptyDirectory();
     const refused = await runProgram(["serve", "--http-port", String(freePort())], { cwd, env });
