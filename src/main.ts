@@ -8,6 +8,7 @@ import {
   UsageError,
 } from "./cli/command.ts";
 import { commands } from "./cli/commands.ts";
+import { describeFault } from "./cli/faults.ts";
 import { commandHelp, overviewHelp } from "./cli/help.ts";
 import { createOutput } from "./cli/output.ts";
 import { didYouMean } from "./config/nearest.ts";
@@ -111,14 +112,10 @@ function explain(error: unknown): number {
     console.error(error.message);
     return error.exitCode;
   }
-  // By name: importing the classes would load the database's modules before their dialect is known.
-  if (error instanceof Error && error.name === "RootKeyError") {
-    console.error(error.message);
-    return EXIT.config;
-  }
-  if (error instanceof Error && error.name === "AppError") {
-    console.error(error.message);
-    return EXIT.failed;
+  const sentence = error instanceof Error ? describeFault(error) : undefined;
+  if (error instanceof Error && sentence !== undefined) {
+    console.error(sentence);
+    return error.name === "RootKeyError" ? EXIT.config : EXIT.failed;
   }
   // drizzle's message holds parameters; its cause is the driver's own error.
   const cause = error instanceof Error && error.name === "DrizzleQueryError" ? error.cause : error;

@@ -1,5 +1,6 @@
+import { migrationStatus } from "../../db/migrate.ts";
 import { type Run, UsageError } from "./command.ts";
-import { applyPending, migrationState } from "./migrations.ts";
+import { applyPending } from "./migrations.ts";
 import { prepareDataDir } from "./serve/data-dir.ts";
 
 export const run: Run = async ({ config, flags, out }) => {
@@ -7,7 +8,7 @@ export const run: Run = async ({ config, flags, out }) => {
   if (status !== undefined && dryRun !== undefined)
     throw new UsageError("--status and --dry-run: give one of them");
   if (status !== undefined || dryRun !== undefined) {
-    const state = await migrationState(config.databaseUrl);
+    const state = await migrationStatus(config.databaseUrl);
     const pending = state.pending.map(({ tag }) => tag);
     const value = { applied: state.applied, pending, unknown: state.unknown };
     const lines = [

@@ -8,7 +8,15 @@ export interface Output {
   /** The result, once: `text` for people or `value` for machines. */
   result(text: string, value: unknown): void;
   /** Progress of something long, shown on a terminal only once it has lasted two seconds. */
-  progress(label: string): { at(done: number, of: number): void; end(): void };
+  progress(label: string): Progress;
+}
+
+export interface Progress {
+  /** A bar, where the end is known. */
+  at(done: number, of: number): void;
+  /** A count, where it is not. */
+  count(done: number): void;
+  end(): void;
 }
 
 const BAR = 30;
@@ -25,15 +33,19 @@ export function createOutput(isJson: boolean): Output {
       const startedAt = performance.now();
       let shownAt = 0;
       const isShown = process.stderr.isTTY === true && !isJson;
+      const show = (state: string) => {
+        const now = performance.now();
+        if (!isShown || now - startedAt < 2_000 || now - shownAt < 100) return;
+        shownAt = now;
+        write(process.stderr, `\r${label} ${state}`);
+      };
       return {
         at(done, of) {
-          const now = performance.now();
-          if (!isShown || now - startedAt < 2_000 || now - shownAt < 100) return;
-          shownAt = now;
           const share = of === 0 ? 1 : Math.min(1, done / of);
           const bar = "#".repeat(Math.round(share * BAR)).padEnd(BAR, ".");
-          write(process.stderr, `\r${label} [${bar}] ${Math.floor(share * 100)} %`);
+          show(`[${bar}] ${Math.floor(share * 100)} %`);
         },
+        count: (done) => show(`${done} rows`),
         end() {
           if (shownAt > 0) write(process.stderr, "\r\x1b[K");
         },

@@ -9,7 +9,7 @@ import { CommandError, EXIT, type Run } from "./command.ts";
 import { migrateAtStart } from "./migrations.ts";
 import { banner } from "./serve/banner.ts";
 import { isOpenToOthers, prepareDataDir } from "./serve/data-dir.ts";
-import { AlreadyServed, type ServeLock, takeServeLock } from "./serve/lock.ts";
+import { lockDatabase } from "./serve/lock.ts";
 import { claimOrigin } from "./serve/origin.ts";
 import { sdNotify } from "./serve/sd-notify.ts";
 import { recordSystemEvent, shutDown, stopSignal } from "./serve/shutdown.ts";
@@ -55,19 +55,6 @@ export const run: Run = async ({ config, out }) => {
   // Connections that somebody keeps open must not keep the process.
   return process.exit(EXIT.done);
 };
-
-/** Two servers on one SQLite file would each hold their own limits and caches. Postgres is made for many. */
-function lockDatabase(config: Config): ServeLock | undefined {
-  if (!config.databaseUrl.startsWith("sqlite:")) return undefined;
-  try {
-    return takeServeLock(config.databaseUrl.slice("sqlite:".length));
-  } catch (error) {
-    if (!(error instanceof AlreadyServed)) throw error;
-    throw new CommandError(
-      `${config.dataDir} is in use: ${error.message}. Stop that server first, or give this one its own --data-dir.\nSeveral servers on one database need Postgres: --database-url postgres://…`,
-    );
-  }
-}
 
 function toGenerate(config: Config): string[] {
   const generated: string[] = [];

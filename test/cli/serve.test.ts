@@ -1,7 +1,7 @@
 /** `qeetid serve` as an operator meets it: from source, or the binary when QEETID_BINARY names one. */
 import { Database } from "bun:sqlite";
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { emptyUrl } from "../support/db.ts";
@@ -272,6 +272,36 @@ describe.skipIf(isPostgresRun)("serve", () => {
     expect(exitCode).toBe(0);
     expect(stderr).toContain("Cut off 1 requests");
   }, 30_000);
+
+  test("backup beside the server, restore elsewhere, once; the root key is asked for", async () => {
+    const server = await start();
+    const file = join(server.cwd, "id.backup");
+    const jwks = await callApi(server.base, "/.well-known/jwks.json");
+    const saved = await runProgram(["backup", file, "--json"], { cwd: server.cwd });
+    expect(saved.exitCode).toBe(0);
+    const { rows, root_key_id } = JSON.parse(saved.stdout);
+    expect(rows.signing_keys).toBe(2);
+    expect((await runProgram(["backup", file], { cwd: server.cwd })).exitCode).toBe(1);
+    const inUse = await runProgram(["restore", file], { cwd: server.cwd });
+    expect(inUse).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(inUse.stderr).toContain("is in use");
+    await server.stop();
+
+    const cwd = emptyDirectory();
+    const restored = await runProgram(["restore", file], { cwd });
+    expect(restored.exitCode).toBe(0);
+    expect(restored.stdout).toContain(root_key_id);
+    expect(restored.stdout).toContain("ROOT_KEY_FILE");
+    const again = await runProgram(["restore", file], { cwd });
+    expect(again.exitCode).toBe(1);
+    expect(again.stderr).toContain("not empty");
+    expect((await runProgram(["serve"], { cwd })).exitCode).toBe(78);
+    mkdirSync(join(cwd, "qeetid-data/keys"), { mode: 0o700 });
+    copyFileSync(join(server.dataDir, "keys/root.key"), join(cwd, "qeetid-data/keys/root.key"));
+    const other = await start([], { cwd, port: server.port });
+    expect(await callApi(other.base, "/.well-known/jwks.json")).toEqual(jwks);
+    await other.stop();
+  }, 40_000);
 
   test("healthcheck: 0 while it runs, 1 after", async () => {
     const server = await start();

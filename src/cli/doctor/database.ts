@@ -1,13 +1,15 @@
 import { type Db, openDatabase } from "../../../db/client.ts";
+import { migrationStatus } from "../../../db/migrate.ts";
 import type { Config } from "../../config.ts";
 import { loadRootKey, sealedBy } from "../../platform/crypto/root-key.ts";
-import { migrationState } from "../migrations.ts";
+import { describeFault } from "../faults.ts";
+import { versionOf } from "../migrations.ts";
 import { storedOrigin } from "../serve/origin.ts";
 import { type Check, Finding } from "./finding.ts";
 
 /** Nothing to look at yet: the first start makes it. */
 async function isEmpty({ databaseUrl }: Config): Promise<boolean> {
-  const { applied } = await migrationState(databaseUrl).catch(() => ({ applied: [] }));
+  const { applied } = await migrationStatus(databaseUrl).catch(() => ({ applied: [] }));
   return applied.length === 0;
 }
 
@@ -20,12 +22,12 @@ export const databaseChecks: readonly Check[] = [
   {
     name: "database",
     async run({ databaseUrl }) {
-      const state = await migrationState(databaseUrl).catch((error: Error) => {
-        throw new Finding(error.message);
+      const state = await migrationStatus(databaseUrl).catch((error: Error) => {
+        throw new Finding(describeFault(error) ?? error.message);
       });
       if (state.unknown.length > 0)
         throw new Finding(
-          `was made by a newer version (${state.version ?? "unknown"}): use that one`,
+          `was made by a newer version (${(await versionOf(databaseUrl)) ?? "unknown"}): use that one`,
         );
       if (state.applied.length === 0) return "empty; qeetid serve fills it";
       if (state.pending.length > 0)
