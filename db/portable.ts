@@ -55,7 +55,7 @@ export interface SchemaTable extends PortableTable {
 export function schemaTables(): SchemaTable[] {
   const casing = new CasingCache("snake_case");
   const tables = Object.values(schema).filter((one) => is(one, PgTable) || is(one, SQLiteTable));
-  const found = new Map(
+  const found = new Map<string, Found>(
     tables.map((table) => [getTableName(table), { table, config: configOf(table) }]),
   );
   const ordered: SchemaTable[] = [];
