@@ -106,7 +106,12 @@ describe("failures", () => {
     // The tenth failure.
     expect(await rows()).toHaveLength(4);
     expect(await dead()).toMatchObject([
-      { aggregateId: ids[2]!, attempts: 10, lastError: "AppError internal", eventType: "user.updated" },
+      {
+        aggregateId: ids[2]!,
+        attempts: 10,
+        lastError: "AppError internal",
+        eventType: "user.updated",
+      },
     ]);
   });
 

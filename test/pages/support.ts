@@ -1,46 +1,13 @@
 import AxeBuilder from "@axe-core/playwright";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import type { Config } from "../../src/config.ts";
-import type { Deps } from "../../src/deps.ts";
-import { AppError } from "../../src/platform/errors.ts";
-import { createServer, type RouteGroup } from "../../src/platform/http/kernel.ts";
-import { createRateLimiter } from "../../src/platform/http/rate-store.ts";
-import { createMetrics } from "../../src/platform/metrics.ts";
+import type { RouteGroup } from "../../src/platform/http/kernel.ts";
 import { assetRoutes } from "../../src/platform/pages/assets.ts";
-import { auditWorld } from "../audit/support.ts";
+import { kernelServer } from "../audit/server.ts";
 
-/** The kernel with pages on it, listening on loopback, over a database of its own. */
-export async function pageServer(groups: readonly RouteGroup[], overrides: Partial<Config> = {}) {
-  const world = await auditWorld(overrides);
-  const metrics = createMetrics();
-  const { config, clock, log } = world.deps;
-  const rate = await createRateLimiter({ config, clock, log, metrics });
-  const nothing = () => {};
-  const deps = { ...world.deps, metrics, rate, log: { ...log, access: nothing, flush: nothing } };
-  const authenticate = () => {
-    throw new AppError("unauthorized");
-  };
-  const app = createServer(deps as Deps, { authenticate }, [...groups, assetRoutes]);
-  app.listen({ port: 0, hostname: "127.0.0.1" });
-  const port = app.server!.port!;
-  const { host } = new URL(config.publicUrl);
-  return {
-    ...world,
-    deps: deps as Deps,
-    port,
-    /** As a client on this machine that calls the server by its name. */
-    get: (path: string, headers: Record<string, string> = {}) =>
-      fetch(`http://127.0.0.1:${port}${path}`, {
-        redirect: "manual",
-        headers: { host, ...headers },
-      }),
-    async stop() {
-      await app.server?.stop(true);
-      rate.close();
-      await world.db.close();
-    },
-  };
-}
+/** The kernel with pages on it. */
+export const pageServer = (groups: readonly RouteGroup[], overrides: Partial<Config> = {}) =>
+  kernelServer([...groups, assetRoutes], overrides);
 
 export const PUBLIC_URL = "http://localhost:4000";
 const ARGS = [

@@ -82,18 +82,16 @@ function When({ at }: { at: Date }) {
   );
 }
 
-/** The text as it is, its addresses as links. */
+/** The text as it is; addresses are links, and a code on a line of its own stands out. */
 function linked(text: string): ReactNode[] {
   let at = 0;
   const parts: ReactNode[] = [];
-  for (const { 0: url, index } of text.matchAll(/https?:\/\/\S+/g)) {
-    parts.push(
-      text.slice(at, index),
-      <a key={index} href={url}>
-        {url}
-      </a>,
-    );
-    at = index + url.length;
+  for (const { 0: found, index } of text.matchAll(/https?:\/\/\S+|^ {4}\d+$/gm)) {
+    parts.push(text.slice(at, index), <Found key={index} text={found.trim()} />);
+    at = index + found.length;
   }
   return [...parts, text.slice(at)];
 }
+
+const Found = ({ text }: { text: string }) =>
+  /^\d/.test(text) ? <strong className="code">{text}</strong> : <a href={text}>{text}</a>;

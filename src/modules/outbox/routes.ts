@@ -29,6 +29,7 @@ export const outboxRoutes = (deps: Deps) =>
       },
       {
         self: "any",
+        http: { oauth: true }, // the service asks for `audit.read`, as a gate would
         query: DeadLetterQuery,
         response: { 200: DeadLetterList },
         detail: { operationId: "listDeadEvents", summary: "List events that were not delivered" },
@@ -42,7 +43,7 @@ export const outboxRoutes = (deps: Deps) =>
       },
       {
         self: "any",
-        http: { bodyOptional: true },
+        http: { oauth: true, bodyOptional: true },
         params: t.Object({ id: t.String({ format: "uuid" }) }),
         response: { 202: t.Void(), 404: ErrorBody },
         detail: { operationId: "replayDeadEvent", summary: "Queue a dead event again" },
