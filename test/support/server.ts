@@ -82,6 +82,8 @@ export async function startServer(overrides: Partial<Config> = {}) {
 
   return {
     deps,
+    /** The routes, for tests that hold them against a table. */
+    app,
     base,
     port,
     call,
