@@ -17,6 +17,7 @@ import { authenticate } from "./modules/sessions/service.ts";
 import { tenantRoutes } from "./modules/tenants/routes.ts";
 import { userRoutes } from "./modules/users/routes.ts";
 import { verificationRoutes } from "./modules/verification/routes.ts";
+import { rekeyJob } from "./platform/crypto/rekey.ts";
 import { docsRoutes } from "./platform/http/docs.ts";
 import { createServer, type RouteGroup } from "./platform/http/kernel.ts";
 import { documentRoutes } from "./platform/http/openapi.ts";
@@ -42,7 +43,7 @@ const routeGroups: readonly RouteGroup[] = [
 ];
 
 /** What the server does by itself, whichever instance gets to it. */
-export const jobs: readonly Job[] = [dispatcherJob, mailJob, janitorJob];
+export const jobs: readonly Job[] = [dispatcherJob, mailJob, janitorJob, rekeyJob];
 
 /** The whole server, not yet listening. Writes the catalogue of permissions on the way. */
 export async function createApp(deps: Deps): Promise<AnyElysia> {
