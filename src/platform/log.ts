@@ -25,13 +25,9 @@ export interface Log {
   flush(): void;
 }
 
-interface Sink extends DestinationStream {
-  flushSync?(): void;
-}
-
-/** Lines wait at most this long, or until there are 4 KiB: a write for each would cost more than the request. */
+/** Lines of the access log wait at most this long, or for so many characters: a write for each would cost more than the request. */
 const FLUSH_MS = 100;
-const BUFFER_BYTES = 4_096;
+const FLUSH_CHARS = 16_384;
 
 /**
  * Pino on a synchronous destination; a transport would need a worker that the compiled binary can't load.
@@ -40,7 +36,7 @@ const BUFFER_BYTES = 4_096;
 export function createLog(
   config: Pick<Config, "logLevel">,
   now: () => Date,
-  sink: Sink = destination({ dest: 1, sync: true, minLength: BUFFER_BYTES }),
+  sink: DestinationStream = destination({ dest: 1, sync: true }),
 ): Log {
   const logger = pino(
     {
@@ -52,24 +48,21 @@ export function createLog(
     },
     sink,
   );
-  const flush = () => sink.flushSync?.();
+  let pending = "";
   let isFlushDue = false;
-  const flushSoon = () => {
-    if (isFlushDue) return;
-    isFlushDue = true;
-    setTimeout(() => {
-      isFlushDue = false;
-      flush();
-    }, FLUSH_MS).unref();
+  const flush = () => {
+    if (pending === "") return;
+    const lines = pending;
+    pending = "";
+    sink.write(lines);
   };
   const write =
     (level: "debug" | "info" | "warn" | "error") => (message: string, fields?: Fields) => {
       if (!logger.isLevelEnabled(level)) return;
+      flush(); // lines stay in order
       logger[level](redact(fields ?? {}) as object, message);
-      // What may be the last word of a dying process doesn't wait.
-      if (level === "warn" || level === "error") flush();
-      else flushSoon();
     };
+  const timeOf = createTimeText(now);
   const isAccessLogged = logger.isLevelEnabled("info");
   return {
     debug: write("debug"),
@@ -79,11 +72,31 @@ export function createLog(
     access({ method, path, status, bytes, durationMs, requestId }) {
       if (!isAccessLogged) return;
       // By hand: this line is written for every request. Ids, methods and times need no escaping.
-      sink.write(
-        `{"level":"info","time":"${now().toISOString()}","message":"request","method":"${method}","path":${JSON.stringify(path)},"status":${status},"bytes":${bytes},"dur_ms":${durationMs.toFixed(2)},"req_id":"${requestId}"}\n`,
-      );
-      flushSoon();
+      pending += `{"level":"info","time":"${timeOf()}","message":"request","method":"${method}","path":${JSON.stringify(path)},"status":${status},"bytes":${bytes},"dur_ms":${Math.round(durationMs * 100) / 100},"req_id":"${requestId}"}\n`;
+      if (pending.length > FLUSH_CHARS) flush();
+      else if (!isFlushDue) {
+        isFlushDue = true;
+        setTimeout(() => {
+          isFlushDue = false;
+          flush();
+        }, FLUSH_MS).unref();
+      }
     },
     flush,
+  };
+}
+
+/** Many requests end within one millisecond: its text is made once. */
+function createTimeText(now: () => Date): () => string {
+  let lastMs = Number.NaN;
+  let text = "";
+  return () => {
+    const at = now();
+    const ms = at.getTime();
+    if (ms !== lastMs) {
+      lastMs = ms;
+      text = at.toISOString();
+    }
+    return text;
   };
 }

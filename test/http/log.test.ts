@@ -7,7 +7,11 @@ const now = () => new Date("2026-01-01T00:00:00.000Z");
 const recorder = (logLevel: "debug" | "info" | "warn" | "error" = "debug") => {
   const lines: string[] = [];
   const log = createLog({ logLevel }, now, { write: (line) => void lines.push(line) });
-  return { log, lines, parsed: () => lines.map((line) => JSON.parse(line)) };
+  const parsed = () => {
+    log.flush();
+    return lines.map((line) => JSON.parse(line));
+  };
+  return { log, lines, parsed };
 };
 
 const MASKED =

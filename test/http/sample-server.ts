@@ -115,7 +115,14 @@ export async function sampleServer(
     /** Arguments of `authenticate`, one entry a call. */
     asked,
     /** Lines of the log so far, parsed. */
-    log: () => lines.map((line) => JSON.parse(line)),
+    log() {
+      deps.log.flush();
+      return lines
+        .join("")
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line));
+    },
     advance,
     /** `METHOD /path` */
     async call(
