@@ -1,0 +1,39 @@
+/** The door to accounts, passwords and memberships. */
+export {
+  addMembership,
+  endMembership,
+  insertUser,
+  isMember,
+  markEmailVerified,
+  type NewUser,
+  setPassword,
+} from "./accounts.ts";
+export {
+  createUser,
+  getUser,
+  listDeletedUsers,
+  listUsers,
+  type NewAccount,
+  type UserChange,
+  updateUser,
+} from "./administration.ts";
+export { type BulkOutcome, createUsers } from "./bulk.ts";
+export { type ProvePassword, setOwnPassword, setUserPassword } from "./passwords.ts";
+export { present as presentUser } from "./present.ts";
+export { deleteUser, purgeUser, restoreUser } from "./removal.ts";
+export {
+  belongsElsewhere,
+  clearHome,
+  deletePassword,
+  findMembership,
+  findPasswordHash as passwordHashOf,
+  findUser,
+  type MembershipOfUser,
+  type MembershipRow,
+  membershipsOf,
+  replaceHash,
+  selectForSignIn,
+  type UserRow,
+  updateUser as updateUserRow,
+} from "./store.ts";
+export { usersSubjectData } from "./subject-data.ts";
