@@ -207,7 +207,9 @@ export const settings = {
   RATE_LIMIT_MAIL: limits(t.rateLimit, "Reset and sign-in mails, by address.", {
     default: "0.005/3",
   }),
-  RATE_LIMIT_VERIFY: limits(t.rateLimit, "Entering codes, by user.", { default: "1/10" }),
+  RATE_LIMIT_VERIFY: limits(t.rateLimit, "Verifying the audit log, by tenant.", {
+    default: "0.1/6",
+  }),
   REDIS_URL: limits(t.redisUrl, "Redis that holds the limits of several instances.", {
     absent: "limits are counted in each process",
     isSecret: true,
