@@ -2,7 +2,7 @@
  * Before any test file (bunfig.toml): what a run of the suite needs, and takes away again.
  *
  * QEETID_TEST_POSTGRES=1: starts a real Postgres and sets DATABASE_URL, which `db/dialect.ts` reads at import.
- * QEETID_STATEMENTS_FILE: the distinct statements of the run are added to this file, for test/explain.ts.
+ * QEETID_STATEMENTS_FILE: the distinct statements of the program are added to this file, for test/explain.ts.
  */
 import { afterAll } from "bun:test";
 import { appendFileSync, chmodSync, mkdtempSync, rmSync } from "node:fs";
@@ -26,9 +26,8 @@ if (process.env.QEETID_TEST_POSTGRES === "1" && !process.env.DATABASE_URL) {
 
 const statementsFile = process.env.QEETID_STATEMENTS_FILE;
 if (statementsFile) {
-  const { statements } = await import("../../db/observe.ts");
-  const seen = new Set<string>();
-  statements.observer = (text) => seen.add(text);
+  const { collectStatements } = await import("./statements.ts");
+  const seen = collectStatements();
   afterAll(() =>
     appendFileSync(statementsFile, [...seen].map((text) => `${JSON.stringify(text)}\n`).join("")),
   );
