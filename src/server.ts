@@ -23,6 +23,7 @@ import { createServer, type RouteGroup } from "./platform/http/kernel.ts";
 import { documentRoutes } from "./platform/http/openapi.ts";
 import type { Job } from "./platform/jobs/runner.ts";
 import { mailJob } from "./platform/mail/sender.ts";
+import { assetRoutes } from "./platform/pages/assets.ts";
 
 /** The table of contents: every route group of the server, in the order of the API document. */
 const routeGroups: readonly RouteGroup[] = [
@@ -38,6 +39,7 @@ const routeGroups: readonly RouteGroup[] = [
   keyRoutes,
   healthRoutes,
   pageRoutes,
+  assetRoutes,
   docsRoutes,
   documentRoutes,
 ];

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Tx } from "../../db/client.ts";
 import * as schema from "../../db/schema/index.ts";
-import { janitorJob, SWEEPS } from "../../src/modules/outbox/janitor.ts";
+import { janitorJob } from "../../src/modules/outbox/janitor.ts";
+import { SWEEPS } from "../../src/modules/outbox/janitor-store.ts";
 import { type AuditWorld, auditWorld } from "../audit/support.ts";
 
 const DAY = 86_400_000;
@@ -43,16 +44,14 @@ const KINDS: Record<string, { keepMs: number; insert: (tx: Tx, at: Date) => Prom
   magic_links: {
     keepMs: 7 * DAY,
     insert: (tx, at) =>
-      tx
-        .insert(schema.magicLinks)
-        .values({
-          id: id(),
-          userId,
-          email: "a@b.c",
-          tokenHash: id(),
-          expiresAt: at,
-          createdAt: at,
-        }),
+      tx.insert(schema.magicLinks).values({
+        id: id(),
+        userId,
+        email: "a@b.c",
+        tokenHash: id(),
+        expiresAt: at,
+        createdAt: at,
+      }),
   },
   verifications: {
     keepMs: 7 * DAY,

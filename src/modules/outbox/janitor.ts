@@ -1,65 +1,13 @@
-import { and, asc, inArray, lt } from "drizzle-orm";
-import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
-import type { Db } from "../../../db/client.ts";
-import * as schema from "../../../db/schema/index.ts";
-import type { Config } from "../../config.ts";
 import type { Deps } from "../../deps.ts";
 import { defineJob } from "../../platform/jobs/runner.ts";
-
-/** Rows of one table that have been of no use for a while. `at` has an index: each batch is a short look-up. */
-export interface Sweep {
-  readonly table: PgTable;
-  readonly key: PgColumn;
-  /** A row may go when this lies further back than `keepMs`; rows where it is null stay. */
-  readonly at: PgColumn;
-  readonly keepMs: (config: Config) => number;
-}
-
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
-const days = (count: number) => () => count * DAY;
-
-const {
-  deadLetters,
-  loginAttempts,
-  loginSessions,
-  magicLinks,
-  mailMessages,
-  outboxEvents,
-  passwordResets,
-  refreshTokens,
-  sessions,
-  smsCounters,
-  verifications,
-} = schema;
-
-/** Contract 01 §18 and 08 §10. A module with rows that grow old adds its line here. */
-export const SWEEPS: readonly Sweep[] = [
-  { table: passwordResets, key: passwordResets.id, at: passwordResets.expiresAt, keepMs: days(7) },
-  { table: magicLinks, key: magicLinks.id, at: magicLinks.expiresAt, keepMs: days(7) },
-  { table: verifications, key: verifications.id, at: verifications.expiresAt, keepMs: days(7) },
-  { table: refreshTokens, key: refreshTokens.id, at: refreshTokens.expiresAt, keepMs: days(90) },
-  {
-    table: sessions,
-    key: sessions.id,
-    at: sessions.lastSeenAt,
-    // Nobody came back with its last refresh token: it died when that one expired.
-    keepMs: ({ refreshTokenTtlSeconds }) => 90 * DAY + refreshTokenTtlSeconds * 1000,
-  },
-  { table: loginSessions, key: loginSessions.id, at: loginSessions.expiresAt, keepMs: days(0) },
-  { table: loginAttempts, key: loginAttempts.key, at: loginAttempts.lastFailedAt, keepMs: days(1) },
-  { table: smsCounters, key: smsCounters.key, at: smsCounters.expiresAt, keepMs: days(0) },
-  { table: mailMessages, key: mailMessages.id, at: mailMessages.finishedAt, keepMs: days(30) },
-  { table: outboxEvents, key: outboxEvents.id, at: outboxEvents.publishedAt, keepMs: days(7) },
-  { table: deadLetters, key: deadLetters.id, at: deadLetters.deadLetteredAt, keepMs: days(30) },
-];
+import { removeBatch, SWEEPS, type Sweep } from "./janitor-store.ts";
 
 const BATCH = 500;
 
 /** Removes what is of no use any more, a batch a transaction, so that requests get their turn in between. */
 export const janitorJob = defineJob({
   name: "janitor",
-  everyMs: HOUR,
+  everyMs: 3_600_000,
   async run(deps, signal) {
     for (const sweep of SWEEPS) await runSweep(deps, sweep, signal);
   },
@@ -67,17 +15,5 @@ export const janitorJob = defineJob({
 
 async function runSweep({ config, clock, db }: Deps, sweep: Sweep, signal: AbortSignal) {
   const before = new Date(clock.now().getTime() - sweep.keepMs(config));
-  while (!signal.aborted && (await removeBatch(db, sweep, before)) === BATCH) {}
-}
-
-async function removeBatch(db: Db, { table, key, at }: Sweep, before: Date): Promise<number> {
-  const isOld = lt(at, before);
-  const rows = await db.read.select({ key }).from(table).where(isOld).orderBy(asc(at)).limit(BATCH);
-  if (rows.length === 0) return 0;
-  const keys = rows.map((row) => row.key);
-  // Judged again: a row may have come back to life since it was read.
-  await db.transaction(async (tx) => {
-    await tx.delete(table).where(and(inArray(key, keys), isOld));
-  });
-  return rows.length;
+  while (!signal.aborted && (await removeBatch(db, sweep, before, BATCH)) === BATCH) {}
 }

@@ -1,0 +1,74 @@
+import { and, asc, inArray, lt } from "drizzle-orm";
+import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
+import type { Db } from "../../../db/client.ts";
+import * as schema from "../../../db/schema/index.ts";
+
+/** Of the configuration, what says how long something lives. */
+interface Lives {
+  readonly refreshTokenTtlSeconds: number;
+}
+
+/** Rows of one table that have been of no use for a while. `at` has an index: each batch is a short look-up. */
+export interface Sweep {
+  readonly table: PgTable;
+  readonly key: PgColumn;
+  /** A row may go when this lies further back than `keepMs`; rows where it is null stay. */
+  readonly at: PgColumn;
+  readonly keepMs: (lives: Lives) => number;
+}
+
+const DAY = 86_400_000;
+const days = (count: number) => () => count * DAY;
+
+const {
+  deadLetters,
+  loginAttempts,
+  loginSessions,
+  magicLinks,
+  mailMessages,
+  outboxEvents,
+  passwordResets,
+  refreshTokens,
+  sessions,
+  smsCounters,
+  verifications,
+} = schema;
+
+/** Contract 01 §18 and 08 §10. A module with rows that grow old adds its line here. */
+export const SWEEPS: readonly Sweep[] = [
+  { table: passwordResets, key: passwordResets.id, at: passwordResets.expiresAt, keepMs: days(7) },
+  { table: magicLinks, key: magicLinks.id, at: magicLinks.expiresAt, keepMs: days(7) },
+  { table: verifications, key: verifications.id, at: verifications.expiresAt, keepMs: days(7) },
+  { table: refreshTokens, key: refreshTokens.id, at: refreshTokens.expiresAt, keepMs: days(90) },
+  {
+    table: sessions,
+    key: sessions.id,
+    at: sessions.lastSeenAt,
+    // Nobody came back with its last refresh token: it died when that one expired.
+    keepMs: ({ refreshTokenTtlSeconds }) => 90 * DAY + refreshTokenTtlSeconds * 1000,
+  },
+  { table: loginSessions, key: loginSessions.id, at: loginSessions.expiresAt, keepMs: days(0) },
+  { table: loginAttempts, key: loginAttempts.key, at: loginAttempts.lastFailedAt, keepMs: days(1) },
+  { table: smsCounters, key: smsCounters.key, at: smsCounters.expiresAt, keepMs: days(0) },
+  { table: mailMessages, key: mailMessages.id, at: mailMessages.finishedAt, keepMs: days(30) },
+  { table: outboxEvents, key: outboxEvents.id, at: outboxEvents.publishedAt, keepMs: days(7) },
+  { table: deadLetters, key: deadLetters.id, at: deadLetters.deadLetteredAt, keepMs: days(30) },
+];
+
+/** Removes at most `limit` rows that were old before `before`. Answers how many it found. */
+export async function removeBatch(
+  db: Db,
+  { table, key, at }: Sweep,
+  before: Date,
+  limit: number,
+): Promise<number> {
+  const isOld = lt(at, before);
+  const rows = await db.read.select({ key }).from(table).where(isOld).orderBy(asc(at)).limit(limit);
+  if (rows.length === 0) return 0;
+  const keys = rows.map((row) => row.key);
+  // Judged again: a row may have come back to life since it was read.
+  await db.transaction(async (tx) => {
+    await tx.delete(table).where(and(inArray(key, keys), isOld));
+  });
+  return rows.length;
+}
