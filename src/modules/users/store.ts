@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, isNotNull, isNull, ne, sql } from "drizzle-orm";
+import { and, desc, eq, isNotNull, isNull, ne, sql } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
 import { beyond, type Cursor } from "../../../db/keyset.ts";
 import { prepared, preparedWrite } from "../../../db/prepared.ts";
@@ -271,17 +271,12 @@ export async function belongsElsewhere(
   return row !== undefined;
 }
 
-/** Takes a tenant away from those whose home it is, a batch at a time. */
-export async function clearHome(tx: Tx, tenantId: string, limit: number): Promise<string[]> {
-  const homed = await tx
-    .select({ id: users.id })
-    .from(users)
-    .where(and(eq(users.tenantId, tenantId), isNull(users.deletedAt)))
-    .limit(limit);
-  if (homed.length === 0) return [];
-  const ids = homed.map(({ id }) => id);
-  await tx.update(users).set({ tenantId: null }).where(inArray(users.id, ids));
-  return ids;
+/** Takes a tenant away from those whose home it is. */
+export async function clearHome(tx: Tx, tenantId: string): Promise<void> {
+  await tx
+    .update(users)
+    .set({ tenantId: null })
+    .where(and(eq(users.tenantId, tenantId), isNull(users.deletedAt)));
 }
 
 export async function slugOf(q: Reader, tenantId: string): Promise<string | undefined> {
