@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Db, Tx } from "../../db/client.ts";
+import { type Db, openDatabase, type Tx } from "../../db/client.ts";
 import { type Config, testConfig } from "../../src/config.ts";
 import type { Deps } from "../../src/deps.ts";
 import { type AuditEntry, type Author, recordAudit } from "../../src/modules/audit/service.ts";
@@ -10,8 +10,8 @@ import { createRandom } from "../../src/platform/random.ts";
 import { freshDb } from "../support/db.ts";
 
 /** The part of the program that a log needs, on a database of its own and a clock that the test moves. */
-export async function auditWorld(overrides: Partial<Config> = {}) {
-  const db: Db = await freshDb();
+export async function auditWorld(overrides: Partial<Config> = {}, url?: string) {
+  const db: Db = url === undefined ? await freshDb() : await openDatabase({ url });
   let now = new Date("2026-01-02T03:04:05.000Z");
   const clock = { now: () => now };
   const logged: { level: string; message: string; fields: unknown }[] = [];
