@@ -85,26 +85,26 @@ test("01 §18: a crash is logged by its kind, the job runs again, others go on",
 
 test("01 §18: on shutdown a job finishes its batch, and begins no other", async () => {
   const batch = Promise.withResolvers<void>();
-  let finished = 0;
+  let [begun, finished] = [0, 0];
   const job: Job = {
     name: "batches",
     everyMs: 5,
     async run(_deps, signal) {
       while (!signal.aborted) {
+        begun += 1;
         await batch.promise;
         finished += 1;
       }
     },
   };
   const running = startJobs(world.deps, [job]);
-  await Bun.sleep(20);
+  await until(() => begun === 1);
   const stopped = running.stop();
   batch.resolve();
   await stopped;
-  const after = finished;
-  expect(after).toBe(1);
+  expect([begun, finished]).toEqual([1, 1]);
   await Bun.sleep(30);
-  expect(finished).toBe(after);
+  expect([begun, finished]).toEqual([1, 1]);
 });
 
 test("an hourly job that ran before a restart waits for its hour; one that is due runs", async () => {

@@ -94,6 +94,15 @@ export async function recordAudit(
   const edge = head ? TreeEdge.of(head.size, head.edge) : new TreeEdge();
   const nodes = edge.append(leafHash(canonical));
 
+  // First: another instance that appended meanwhile makes Postgres refuse this one, and the transaction runs again.
+  // At the row, its number would already be taken, and that error is final.
+  await putHead(tx, {
+    logId,
+    size: seq,
+    tipHash: rowHash,
+    lastCreatedAt: createdAt,
+    edge: edge.bytes(),
+  });
   await insertEvent(tx, {
     ...row,
     metadata: canonicalJson(metadata),
@@ -104,13 +113,6 @@ export async function recordAudit(
     seals,
   });
   await insertNodes(tx, logId, nodes);
-  await putHead(tx, {
-    logId,
-    size: seq,
-    tipHash: rowHash,
-    lastCreatedAt: createdAt,
-    edge: edge.bytes(),
-  });
 }
 
 /** Instants of a log only ever rise, whatever the system clock does. */
