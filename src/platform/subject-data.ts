@@ -1,4 +1,5 @@
 import type { Reader, Tx } from "../../db/client.ts";
+import type { Deps } from "../deps.ts";
 import type { SealContext } from "./crypto/sealing.ts";
 import type { RevocationReason } from "./events.ts";
 
@@ -19,7 +20,7 @@ export interface SubjectTable {
   /** As the database names it. */
   readonly table: string;
   /** Ends sessions, tokens, keys. Answers how many it ended. */
-  readonly refuseAccess?: (tx: Tx, refusal: Refusal) => Promise<number>;
+  readonly refuseAccess?: (deps: Deps, tx: Tx, refusal: Refusal) => Promise<number>;
   /** The tenant is soft-deleted: what must not outlive that. */
   readonly removeTenant?: (tx: Tx, tenantId: string, at: Date) => Promise<void>;
   /** The user's row is about to be deleted. "cascade": the foreign key does it. "keep": it stays on purpose. */
@@ -45,8 +46,9 @@ export interface SubjectTable {
 export type SubjectData = readonly SubjectTable[];
 
 /** Runs `refuseAccess` of every table. Answers how many sessions, tokens and keys were ended, together. */
-export async function refuseAccess(data: SubjectData, tx: Tx, refusal: Refusal): Promise<number> {
+export async function refuseAccess(deps: Deps, tx: Tx, refusal: Refusal): Promise<number> {
   let ended = 0;
-  for (const { refuseAccess: refuse } of data) ended += (await refuse?.(tx, refusal)) ?? 0;
+  for (const { refuseAccess: refuse } of deps.subjectData)
+    ended += (await refuse?.(deps, tx, refusal)) ?? 0;
   return ended;
 }

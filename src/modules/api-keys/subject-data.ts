@@ -4,7 +4,7 @@ import * as store from "./store.ts";
 export const apiKeysSubjectData: SubjectData = [
   {
     table: "api_keys",
-    refuseAccess: async (tx, refusal) =>
+    refuseAccess: async (_deps, tx, refusal) =>
       refusal.revokesKeys ? store.revokeKeysOf(tx, refusal) : 0,
     removeTenant: async (tx, tenantId, at) => {
       await store.revokeKeysOf(tx, { tenantId, at });

@@ -169,7 +169,6 @@ export async function listTenants(
  * their own. With `key`, it must be held *there*. Throws `not_found`, also for what exists; `forbidden` for the key.
  */
 async function addressed(
-  deps: Deps,
   q: Reader,
   actor: Actor,
   tenantId: string,
@@ -193,7 +192,7 @@ async function addressed(
 }
 
 export const getTenant = (deps: Deps, actor: Actor, tenantId: string): Promise<store.TenantRow> =>
-  addressed(deps, deps.db.read, actor, tenantId);
+  addressed(deps.db.read, actor, tenantId);
 
 export interface TenantChange {
   readonly name?: string | undefined;
@@ -211,7 +210,7 @@ export async function updateTenant(
   change: TenantChange,
 ): Promise<store.TenantRow> {
   const work = async (tx: Tx) => {
-    const tenant = await addressed(deps, tx, actor, tenantId, "tenant.write");
+    const tenant = await addressed(tx, actor, tenantId, "tenant.write");
     const fields = (["name", "status", "plan", "region", "metadata"] as const).filter(
       (name) =>
         change[name] !== undefined && JSON.stringify(change[name]) !== JSON.stringify(tenant[name]),
@@ -244,9 +243,9 @@ export async function updateTenant(
 /** Deletes a tenant: everything that gives access to it ends at once; its log stays. */
 export async function deleteTenant(deps: Deps, actor: Actor, tenantId: string): Promise<void> {
   const work = async (tx: Tx) => {
-    await addressed(deps, tx, actor, tenantId, "tenant.write");
+    await addressed(tx, actor, tenantId, "tenant.write");
     const now = deps.clock.now();
-    await refuseAccess(deps.subjectData, tx, {
+    await refuseAccess(deps, tx, {
       tenantId,
       reason: "tenant_deleted",
       at: now,

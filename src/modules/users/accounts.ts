@@ -100,7 +100,7 @@ export async function endMembership(
   { tenantId, userId }: { tenantId: string; userId: string },
 ): Promise<void> {
   if (!(await store.deleteMembership(tx, tenantId, userId))) return;
-  await refuseAccess(deps.subjectData, tx, {
+  await refuseAccess(deps, tx, {
     userId,
     tenantId,
     reason: "membership_removed",

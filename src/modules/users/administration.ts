@@ -225,6 +225,6 @@ export async function refuseEverywhere(
 ): Promise<void> {
   for (const { tenantId, isPersonal } of await store.membershipsOf(tx, user.id))
     if (!isPersonal) await assertOwnerRemains(deps, tx, tenantId, user.id);
-  await refuseAccess(deps.subjectData, tx, { userId: user.id, reason, at, revokesKeys: true });
+  await refuseAccess(deps, tx, { userId: user.id, reason, at, revokesKeys: true });
   tx.afterCommit(() => deps.principals.forget(`user:${user.id}`));
 }

@@ -103,7 +103,7 @@ async function replacePassword(
   },
 ): Promise<void> {
   await setPassword(deps, tx, { userId: user.id, passwordHash });
-  const ended = await refuseAccess(deps.subjectData, tx, {
+  const ended = await refuseAccess(deps, tx, {
     userId: user.id,
     reason: "password_changed",
     at: deps.clock.now(),

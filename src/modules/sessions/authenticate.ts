@@ -1,0 +1,128 @@
+/** Whom a credential names, and whether it still holds (contract 01 §5). */
+import type { Deps } from "../../deps.ts";
+import { verifyAccessToken } from "../../platform/crypto/access-token.ts";
+import { AppError } from "../../platform/errors.ts";
+import type { Authenticate, AuthenticateOptions } from "../../platform/http/gate.ts";
+import type { Actor, Caller } from "../../platform/permissions.ts";
+import type { CachedPrincipal } from "../../platform/principal-cache.ts";
+import { authenticateApiKey } from "../api-keys/service.ts";
+import { type Granted, isSatisfied, permissionsOf } from "../rbac/service.ts";
+import { findMembership, findUser } from "../users/service.ts";
+import * as store from "./store.ts";
+
+/** `last_seen_at` is written at most this often. */
+const TOUCH_MS = 60_000;
+const NOBODY: Granted = { permissions: new Set(), isOwner: false };
+
+/**
+ * Finds who is calling. Throws `unauthorized` for a credential that is not, or no longer, good; `forbidden` for a suspended
+ * user or tenant; `mfa_required` for a sign-in that waits for its second factor.
+ */
+export const authenticate: Authenticate = (deps, authorization, caller, options) => {
+  if (authorization === "") {
+    if (options.dev) return fromDevHeaders(deps, options.dev, caller);
+    throw new AppError("unauthorized");
+  }
+  // RFC 9110 §11.1: the name of the scheme has no case.
+  const [, scheme = "", credential = ""] = /^(\S+) +(\S+)$/.exec(authorization) ?? [];
+  switch (scheme.toLowerCase()) {
+    case "apikey":
+      return authenticateApiKey(deps, credential, caller, options);
+    case "bearer":
+      // An unfinished sign-in opens nothing but the operations that finish it.
+      if (credential.startsWith("mfa_")) throw new AppError("mfa_required");
+      return fromToken(deps, credential, caller, options);
+    default:
+      throw new AppError("unauthorized");
+  }
+};
+
+async function fromToken(
+  deps: Deps,
+  token: string,
+  caller: Caller,
+  { whileSuspended }: AuthenticateOptions,
+): Promise<Actor> {
+  const { sessionId, userId, tenantId, clientId, actorType } = await verifyAccessToken(deps, token);
+  // Tokens of clients and services come with their domain; until then nothing signs one.
+  if (sessionId === null || userId === null || clientId !== null || actorType !== "user")
+    throw new AppError("unauthorized");
+  const found = await deps.principals.get(`session:${sessionId}`, () => load(deps, sessionId));
+  if (!found || found.actor.userId !== userId || found.actor.tenantId !== tenantId)
+    throw new AppError("unauthorized");
+  if (found.isTenantSuspended && !whileSuspended)
+    throw new AppError("forbidden", "tenant suspended");
+  return { ...found.actor, caller };
+}
+
+async function load(deps: Deps, sessionId: string): Promise<CachedPrincipal | undefined> {
+  const [row] = await store.selectLiveness(deps.db.read, { sessionId });
+  if (!row || row.userDeletedAt !== null) return undefined;
+  const { session, userStatus, tenantStatus, isMember } = row;
+  const { userId, tenantId } = session;
+  // Suspension is named, also where it has ended the session (contract 01 §20).
+  if (userStatus === "suspended") throw new AppError("forbidden", "account suspended");
+  if (session.revokedAt !== null) return undefined;
+  if (tenantId !== null && (tenantStatus === "deleted" || !isMember)) return undefined;
+
+  const granted =
+    tenantId === null
+      ? NOBODY
+      : await permissionsOf(deps.db.read, userId, tenantId, { evenSuspended: true });
+  noteUse(deps, session);
+  return {
+    tags: [
+      `session:${sessionId}`,
+      `user:${userId}`,
+      ...(tenantId === null ? [] : [`tenant:${tenantId}`]),
+    ],
+    isTenantSuspended: tenantStatus === "suspended",
+    actor: {
+      kind: "user",
+      subject: userId,
+      userId,
+      tenantId,
+      sessionId,
+      clientId: null,
+      scopes: [],
+      authTime: session.authTime,
+      holds: (key) => isSatisfied(granted.permissions, key),
+      ...granted,
+    },
+  };
+}
+
+/** Off the request's path: nobody waits for it, and a failure costs only an older `last_seen_at`. */
+function noteUse(deps: Deps, { id, lastSeenAt }: store.SessionRow): void {
+  const now = deps.clock.now();
+  if (now.getTime() - lastSeenAt.getTime() < TOUCH_MS) return;
+  deps.db
+    .transaction((tx) => store.touchSession(tx, id, now, new Date(now.getTime() - TOUCH_MS)))
+    .catch(() => deps.log.debug("could not note the use of a session"));
+}
+
+/** Development only, behind a setting that production refuses (contract 01 §5). */
+async function fromDevHeaders(
+  deps: Deps,
+  { userId, tenantId }: NonNullable<AuthenticateOptions["dev"]>,
+  caller: Caller,
+): Promise<Actor> {
+  const user = await findUser(deps.db.read, userId);
+  if (!user || user.status !== "active") throw new AppError("unauthorized");
+  if (tenantId !== null && !(await findMembership(deps.db.read, tenantId, userId))?.active)
+    throw new AppError("unauthorized");
+  const granted = tenantId === null ? NOBODY : await permissionsOf(deps.db.read, userId, tenantId);
+  return {
+    kind: "user",
+    subject: userId,
+    userId,
+    tenantId,
+    sessionId: null,
+    clientId: null,
+    scopes: [],
+    authTime: null,
+    holds: (key) => isSatisfied(granted.permissions, key),
+    ...granted,
+    caller,
+  };
+}

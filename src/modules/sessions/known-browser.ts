@@ -1,0 +1,45 @@
+/** `qe_known`: proof that somebody signed in to an account with this browser before (contract 00 §54). */
+import type { Deps } from "../../deps.ts";
+import { isSameText } from "../../platform/crypto/tokens.ts";
+
+const MARK_BYTES = 16;
+/** Accounts that one browser is remembered for; the cookie stays under 400 bytes. */
+const MAX_ACCOUNTS = 5;
+const ENTRY = /^[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{22}$/;
+
+const macOf = (deps: Pick<Deps, "derivedKeys">, mark: string, emailKey: string): string =>
+  Buffer.from(deps.derivedKeys.hmac("known", `${mark}\n${emailKey}`))
+    .toString("base64url")
+    .slice(0, 22);
+
+const entriesOf = (cookie: string | undefined): string[] =>
+  (cookie ?? "")
+    .split("~")
+    .filter((entry) => ENTRY.test(entry))
+    .slice(0, MAX_ACCOUNTS);
+
+/** The mark that this browser got when `emailKey` signed in with it; undefined where it never did. */
+export function knownMark(
+  deps: Pick<Deps, "derivedKeys">,
+  cookie: string | undefined,
+  emailKey: string,
+): string | undefined {
+  for (const entry of entriesOf(cookie)) {
+    const [mark = "", mac = ""] = entry.split(".");
+    if (isSameText(mac, macOf(deps, mark, emailKey))) return mark;
+  }
+  return undefined;
+}
+
+/** The cookie's new value once `emailKey` has signed in: its entry first, then what was there. */
+export function rememberBrowser(
+  deps: Pick<Deps, "derivedKeys" | "random">,
+  cookie: string | undefined,
+  emailKey: string,
+): string {
+  const known = knownMark(deps, cookie, emailKey);
+  const mark = known ?? Buffer.from(deps.random.bytes(MARK_BYTES)).toString("base64url");
+  const entry = `${mark}.${macOf(deps, mark, emailKey)}`;
+  const others = entriesOf(cookie).filter((one) => one !== entry);
+  return [entry, ...others].slice(0, MAX_ACCOUNTS).join("~");
+}

@@ -1,0 +1,29 @@
+/** The door to sessions: how they begin, what they are good for, how they end. */
+export { authenticate } from "./authenticate.ts";
+export { decideFactors, type FactorsSatisfied } from "./factors.ts";
+export { countersOf, type FailureReason, guarded, type KnownUser } from "./lockout.ts";
+export {
+  endHostedSession,
+  endHostedSessionOf,
+  endOtherSessions,
+  endSession,
+  listHostedSessions,
+  listSessions,
+  listSessionsOf,
+  logOut,
+  switchTenant,
+} from "./manage.ts";
+export {
+  issuePair,
+  type Opened,
+  openHostedSession,
+  openSession,
+  openSuccessor,
+  type SignInMethod,
+  type TokenPair,
+} from "./open.ts";
+export { provePassword } from "./prove-password.ts";
+export { refreshSession } from "./refresh.ts";
+export { completeSignIn, type SignedIn } from "./sign-in.ts";
+export { clearAttempts, type LoginSessionRow, type SessionRow } from "./store.ts";
+export { sessionsSubjectData } from "./subject-data.ts";
