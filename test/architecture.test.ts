@@ -147,7 +147,7 @@ describe("subject data", () => {
 
   test("no table is declared twice, none that does not exist", () => {
     expect(declared.length).toBe(new Set(declared).size);
-    const names = tables.map(getTableName);
+    const names: string[] = tables.map(getTableName);
     expect(declared.filter((name) => !names.includes(name))).toEqual([]);
   });
 });
