@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import { openDatabase } from "../../db/client.ts";
-import { migrate } from "../../db/migrate.ts";
 import type { Config } from "../../src/config.ts";
 import type { Deps } from "../../src/deps.ts";
 import { healthRoutes } from "../../src/modules/health/routes.ts";
@@ -12,7 +11,7 @@ import { sampleServer } from "./sample-server.ts";
 /** The health routes over a database of their own, or over one that `db` stands for. */
 async function healthServer(overrides: Partial<Config> = {}, db?: Partial<Deps["db"]>) {
   const url = await freshUrl();
-  if (!db) await migrate(url, new Date());
+
   const real = db ? undefined : await openDatabase({ url });
   const server = await sampleServer(overrides, [
     (deps, app) => healthRoutes({ ...deps, db: (db ?? real) as Deps["db"] }, app),

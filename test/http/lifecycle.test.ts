@@ -94,3 +94,19 @@ test("above Bun's own wall an upload ends, and the server stays", async () => {
   expect((await server.call("GET /v1/whoami")).status).toBe(200);
   await server.stop();
 });
+
+test("01 §11: headers above 32 KiB are refused by Bun itself, which allows half of that", async () => {
+  const server = await sampleServer();
+  const big = (kib: number) =>
+    raw(
+      server.base,
+      [
+        `GET /v1/whoami HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-big: ${"a".repeat(kib * 1024)}\r\n\r\n`,
+      ],
+      0,
+      500,
+    );
+  expect(await big(14)).toStartWith("HTTP/1.1 200");
+  expect(await big(33)).toStartWith("HTTP/1.1 431");
+  await server.stop();
+});

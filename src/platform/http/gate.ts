@@ -8,6 +8,7 @@ import { rateKeyOf } from "./address.ts";
 import type { Call } from "./call.ts";
 import { checkCsrf } from "./csrf.ts";
 import type { Declaration } from "./declarations.ts";
+import { challenge } from "./headers.ts";
 import type { Verdict } from "./rate.ts";
 
 /** Beside the credential, what decides whom it names. */
@@ -83,7 +84,7 @@ export function createGate(deps: Deps, authenticate: Authenticate) {
     if (authorization === "" && dev === undefined) {
       await take(call, "ip", rateKeyOf(call.caller.ip));
       checkCsrf(deps, request, declaration.csrf);
-      throw unauthorized("");
+      throw new AppError("unauthorized");
     }
     const options = { whileSuspended: declaration.whileSuspended, ...(dev && { dev }) };
     const actor = await identify(authorization, call, options);
@@ -104,7 +105,8 @@ export function createGate(deps: Deps, authenticate: Authenticate) {
       if (!(error instanceof AppError) || error.code !== "unauthorized") throw error;
       // Guessing credentials costs what anonymous calls cost.
       await take(call, "ip", rateKeyOf(call.caller.ip));
-      throw unauthorized(', error="invalid_token"', error.detail);
+      const headers = challenge(', error="invalid_token"');
+      throw new AppError("unauthorized", error.detail, { cause: error, headers });
     }
   }
 
@@ -187,12 +189,4 @@ function devHeaders(headers: Headers): AuthenticateOptions["dev"] {
   return { userId, tenantId };
 }
 
-const noTenant = () => new AppError("unauthorized", "tenant scope required", CHALLENGES);
-
-// RFC 9110 §11.6.1, RFC 6750 §3
-const challenges = (reason: string) => ({
-  headers: { "www-authenticate": `Bearer realm="qeet-id"${reason}, ApiKey realm="qeet-id"` },
-});
-const CHALLENGES = challenges("");
-const unauthorized = (reason: string, detail?: string) =>
-  new AppError("unauthorized", detail, challenges(reason));
+const noTenant = () => new AppError("unauthorized", "tenant scope required");
