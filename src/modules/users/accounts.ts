@@ -140,3 +140,16 @@ export async function markEmailVerified(
   tx.afterCommit(() => deps.principals.forget(`user:${user.id}`));
   return store.updateUser(tx, user.id, { emailVerifiedAt: now, updatedAt: now });
 }
+
+/**
+ * Notes that whoever holds a session of the account also controls its mailbox. Both proofs are at hand, so what the account
+ * has stays: nobody else can have set it up.
+ */
+export async function markEmailVerifiedBySession(
+  deps: Deps,
+  tx: Tx,
+  user: store.UserRow,
+): Promise<store.UserRow> {
+  const now = deps.clock.now();
+  return store.updateUser(tx, user.id, { emailVerifiedAt: now, updatedAt: now });
+}

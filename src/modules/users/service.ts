@@ -5,6 +5,7 @@ export {
   insertUser,
   isMember,
   markEmailVerified,
+  markEmailVerifiedBySession,
   type NewUser,
   setPassword,
 } from "./accounts.ts";
