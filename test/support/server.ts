@@ -48,6 +48,7 @@ export async function startServer(overrides: Partial<Config> = {}) {
     dataDir,
     databaseUrl: await freshUrl(),
     httpPort: 0,
+    logLevel: "error",
     ...overrides,
   });
   const deps: Deps = await createDeps(config, { clock });

@@ -108,7 +108,7 @@ async function fromDevHeaders(
   caller: Caller,
 ): Promise<Actor> {
   const user = await findUser(deps.db.read, userId);
-  if (!user || user.status !== "active") throw new AppError("unauthorized");
+  if (user?.status !== "active") throw new AppError("unauthorized");
   if (tenantId !== null && !(await findMembership(deps.db.read, tenantId, userId))?.active)
     throw new AppError("unauthorized");
   const granted = tenantId === null ? NOBODY : await permissionsOf(deps.db.read, userId, tenantId);

@@ -96,7 +96,7 @@ export async function confirmEmailByLink(
   { id, code }: { id: string; code: string },
 ): Promise<void> {
   const row = UUID.test(id) ? await store.findVerification(deps.db.read, id) : undefined;
-  if (!row || row.purpose !== "email") throw new AppError("bad_request", "invalid code");
+  if (row?.purpose !== "email") throw new AppError("bad_request", "invalid code");
   await judgeRow(deps, row, code);
   const user = await findUser(deps.db.read, row.userId);
   if (!user) throw new AppError("bad_request", "invalid code");
