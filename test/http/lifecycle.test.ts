@@ -110,3 +110,25 @@ test("01 §11: headers above 32 KiB are refused by Bun itself, which allows half
   expect(await big(33)).toStartWith("HTTP/1.1 431");
   await server.stop();
 });
+
+test.each([
+  ["GET /ab/metrics", "404"],
+  ["GET /ab/v1/whoami", "404"],
+  ["TRACE /v1/whoami", "405"],
+  ["SEARCH /v1/whoami", "405"],
+  ["GET //v1/whoami", "404"],
+  ["GET /v1/%zz", "404"],
+  ["OPTIONS /nothing", "404"],
+  ["GET http://evil.example/v1/whoami", "200"],
+])("%s with a Host of one letter answers %s", async (line, status) => {
+  const server = await sampleServer();
+  const answer = await raw(
+    server.base,
+    [`${line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`],
+    0,
+    500,
+  );
+  expect(answer.slice(0, 12)).toBe(`HTTP/1.1 ${status}`);
+  expect(answer.toLowerCase()).toContain("\r\nx-request-id: req_");
+  await server.stop();
+});
