@@ -82,7 +82,7 @@ export const healthRoutes = (deps: Deps, app: AnyElysia) => {
         public: true,
         http: { rate: false },
         response: { 302: t.Void({ description: "The page where a password is changed" }) },
-        detail: { operationId: "changePassword", summary: "Where a password is changed" },
+        detail: { operationId: "findChangePasswordPage", summary: "Where a password is changed" },
       },
     );
 };

@@ -1,0 +1,32 @@
+/** The whole server, not the sample: its own document and page. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import SwaggerParser from "@apidevtools/swagger-parser";
+import { createConfig, lintFromString } from "@redocly/openapi-core";
+import { startServer, type TestServer } from "../support/server.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.stop());
+
+test("the served document has no finding", async () => {
+  const { body } = await server.call("GET", "/openapi.json");
+  await SwaggerParser.validate(structuredClone(body));
+  const config = await createConfig({ extends: ["spec"] });
+  const source = JSON.stringify(body);
+  const problems = await lintFromString({ source, absoluteRef: "openapi.json", config });
+  expect(problems.map(({ message, location }) => [message, location[0]?.pointer])).toEqual([]);
+});
+
+test("the page, health and discovery answer beside everything else", async () => {
+  for (const path of ["/docs", "/healthz", "/readyz", "/metrics", "/.well-known/jwks.json"])
+    expect([path, (await server.call("GET", path)).status]).toEqual([path, 200]);
+});
+
+test("01 §20: unknown path; PUT /v1/users", async () => {
+  const unknown = await server.call("GET", "/v1/nothing");
+  expect([unknown.status, unknown.body.error.code]).toEqual([404, "not_found"]);
+  const wrong = await server.call("PUT", "/v1/users");
+  expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "GET, HEAD, POST, OPTIONS"]);
+});
