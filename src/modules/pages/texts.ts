@@ -1,0 +1,144 @@
+import type { Translated } from "../../platform/pages/language.ts";
+
+/** Why a link leads nowhere. */
+export type LinkFault = "invalid" | "used" | "expired";
+
+interface LinkTexts {
+  readonly title: string;
+  readonly intro: string;
+  readonly button: string;
+  readonly doneTitle: string;
+  readonly done: string;
+}
+
+interface Texts {
+  readonly stale: string;
+  readonly linkTitle: string;
+  readonly link: Readonly<Record<LinkFault, string>>;
+  readonly suspended: string;
+  readonly secondFactor: string;
+  readonly reset: LinkTexts & {
+    readonly field: string;
+    readonly hint: string;
+    readonly tooShort: string;
+    readonly tooLong: string;
+    readonly weak: string;
+  };
+  readonly magic: LinkTexts;
+  readonly verify: LinkTexts;
+  readonly home: HomeTexts;
+}
+
+interface HomeTexts {
+  readonly title: string;
+  readonly intro: string;
+  readonly docs: readonly [title: string, text: string];
+  readonly document: readonly [title: string, text: string];
+  readonly discovery: readonly [title: string, text: string];
+  readonly mailbox: readonly [title: string, text: string];
+  readonly firstSteps: string;
+  readonly firstStepsIntro: string;
+}
+
+export const TEXTS: Translated<Texts> = {
+  en: {
+    stale: "This page was open for too long, or cookies are switched off. Please try again.",
+    linkTitle: "This link no longer works",
+    link: {
+      invalid:
+        "The link is incomplete, or a newer one has taken its place. Open the newest message, or ask for another.",
+      used: "The link has been used already, and works only once. Please ask for another.",
+      expired: "The link has expired. Please ask for another.",
+    },
+    suspended: "This account is suspended. Please ask your administrator.",
+    secondFactor: "This account asks for a second factor. Please sign in with your application.",
+    reset: {
+      title: "Set a new password",
+      intro: "Choose a new password for your account. All its sessions end, on every device.",
+      field: "New password",
+      hint: "At least 8 characters. A few unrelated words are easy to remember and hard to guess.",
+      tooShort: "This password is too short: it takes at least 8 characters.",
+      tooLong: "This password is too long: 256 characters are the most.",
+      weak: "This password is too easy to guess. Please choose another.",
+      button: "Set new password",
+      doneTitle: "Your password is set",
+      done: "You can close this page and sign in with your new password.",
+    },
+    magic: {
+      title: "Sign in",
+      intro: "One more step: confirm that it is you who opened this link.",
+      button: "Sign me in",
+      doneTitle: "You are signed in",
+      done: "You can close this page and go back to your application.",
+    },
+    verify: {
+      title: "Confirm your e-mail address",
+      intro: "Confirm that you asked for this, and that the address is yours.",
+      button: "Confirm my address",
+      doneTitle: "Your address is confirmed",
+      done: "Thank you. You can close this page.",
+    },
+    home: {
+      title: "Your identity server is running",
+      intro:
+        "It signs people in, keeps their accounts and workspaces, and tells your applications who may do what.",
+      docs: ["API reference", "Every operation, to read about and to try out."],
+      document: ["OpenAPI document", "For client generators and other tools."],
+      discovery: ["OpenID metadata", "Issuer, keys, and what is supported."],
+      mailbox: ["Mailbox", "Messages that were sent, with their links and codes."],
+      firstSteps: "First steps",
+      firstStepsIntro: "Sign somebody up, then look into the mailbox:",
+    },
+  },
+  de: {
+    stale:
+      "Diese Seite war zu lange offen, oder Cookies sind abgeschaltet. Bitte noch einmal versuchen.",
+    linkTitle: "Dieser Link gilt nicht mehr",
+    link: {
+      invalid:
+        "Der Link ist unvollständig, oder es gibt einen neueren. Öffnen Sie die neueste Nachricht, oder fordern Sie einen neuen Link an.",
+      used: "Der Link wurde schon benutzt und gilt nur einmal. Bitte fordern Sie einen neuen an.",
+      expired: "Der Link ist abgelaufen. Bitte fordern Sie einen neuen an.",
+    },
+    suspended: "Dieses Konto ist gesperrt. Bitte wenden Sie sich an Ihre Administration.",
+    secondFactor:
+      "Dieses Konto verlangt einen zweiten Faktor. Bitte melden Sie sich über Ihre Anwendung an.",
+    reset: {
+      title: "Neues Passwort setzen",
+      intro: "Wählen Sie ein neues Passwort. Alle Sitzungen des Kontos enden, auf jedem Gerät.",
+      field: "Neues Passwort",
+      hint: "Mindestens 8 Zeichen. Ein paar Wörter ohne Zusammenhang merkt man sich leicht, und sie sind schwer zu erraten.",
+      tooShort: "Dieses Passwort ist zu kurz: Es braucht mindestens 8 Zeichen.",
+      tooLong: "Dieses Passwort ist zu lang: Mehr als 256 Zeichen gehen nicht.",
+      weak: "Dieses Passwort ist zu leicht zu erraten. Bitte wählen Sie ein anderes.",
+      button: "Passwort setzen",
+      doneTitle: "Ihr Passwort ist gesetzt",
+      done: "Sie können diese Seite schließen und sich mit dem neuen Passwort anmelden.",
+    },
+    magic: {
+      title: "Anmelden",
+      intro: "Noch ein Schritt: Bestätigen Sie, dass Sie diesen Link geöffnet haben.",
+      button: "Jetzt anmelden",
+      doneTitle: "Sie sind angemeldet",
+      done: "Sie können diese Seite schließen und zu Ihrer Anwendung zurückkehren.",
+    },
+    verify: {
+      title: "E-Mail-Adresse bestätigen",
+      intro: "Bestätigen Sie, dass Sie darum gebeten haben und dass die Adresse Ihre ist.",
+      button: "Adresse bestätigen",
+      doneTitle: "Ihre Adresse ist bestätigt",
+      done: "Vielen Dank. Sie können diese Seite schließen.",
+    },
+    home: {
+      title: "Ihr Identitätsserver läuft",
+      intro:
+        "Er meldet Menschen an, verwaltet Konten und Arbeitsbereiche und sagt Ihren Anwendungen, wer was darf.",
+      docs: ["API-Referenz", "Alle Operationen, zum Nachlesen und Ausprobieren."],
+      document: ["OpenAPI-Dokument", "Für Generatoren und andere Werkzeuge."],
+      discovery: ["OpenID-Metadaten", "Aussteller, Schlüssel und was unterstützt wird."],
+      mailbox: ["Postfach", "Gesendete Nachrichten mit ihren Links und Codes."],
+      firstSteps: "Erste Schritte",
+      firstStepsIntro: "Legen Sie ein Konto an, und sehen Sie dann ins Postfach:",
+    },
+  },
+};

@@ -1,0 +1,132 @@
+import type { ReactElement } from "react";
+import { CSRF_FIELD, Hidden, NewPasswordField } from "../../platform/pages/form.tsx";
+import type { Language } from "../../platform/pages/language.ts";
+import type { Page } from "../../platform/pages/page.ts";
+import { Card, Notice } from "../../platform/pages/shell.tsx";
+import { type LinkFault, TEXTS } from "./texts.ts";
+
+export type LinkKind = "reset" | "magic" | "verify";
+
+/** What a form carries along: the link's own parameters, and the token that shows it is ours. */
+export interface LinkForm {
+  readonly language: Language;
+  readonly fields: Readonly<Record<string, string>>;
+  readonly csrfToken: string;
+  /** Said above the form. */
+  readonly notice?: string | undefined;
+  /** Said at the password. */
+  readonly fieldError?: string | undefined;
+  readonly status?: number;
+}
+
+/**
+ * A page with one button. What the link opens happens when it is pressed: mail scanners follow links, and must not
+ * use them up.
+ */
+export function linkPage(kind: LinkKind, form: LinkForm): Page {
+  const { language, fields, csrfToken, notice, fieldError, status = 200 } = form;
+  const texts = TEXTS[language][kind];
+  return {
+    title: texts.title,
+    status,
+    body: (
+      <Card heading={texts.title}>
+        {notice === undefined ? null : <Notice kind="error">{notice}</Notice>}
+        <p>{texts.intro}</p>
+        <form method="post" action={`/${kind}`}>
+          <Hidden name={CSRF_FIELD} value={csrfToken} />
+          {Object.entries(fields).map(([name, value]) => (
+            <Hidden key={name} name={name} value={value} />
+          ))}
+          {kind === "reset" ? <ResetField language={language} error={fieldError} /> : null}
+          <button className="button" type="submit">
+            {texts.button}
+          </button>
+        </form>
+      </Card>
+    ),
+  };
+}
+
+function ResetField({ language, error }: { language: Language; error: string | undefined }) {
+  const { field, hint } = TEXTS[language].reset;
+  return <NewPasswordField name="new_password" label={field} hint={hint} error={error} />;
+}
+
+export function donePage(kind: LinkKind, language: Language): Page {
+  const { doneTitle, done } = TEXTS[language][kind];
+  return {
+    title: doneTitle,
+    body: (
+      <Card heading={doneTitle}>
+        <Notice kind="success">{done}</Notice>
+      </Card>
+    ),
+  };
+}
+
+export function faultPage(
+  fault: LinkFault | "suspended" | "secondFactor",
+  language: Language,
+): Page {
+  const texts = TEXTS[language];
+  const isLink = fault !== "suspended" && fault !== "secondFactor";
+  return {
+    title: texts.linkTitle,
+    status: isLink ? 400 : 403,
+    body: (
+      <Card heading={texts.linkTitle}>
+        <Notice kind="error">{isLink ? texts.link[fault] : texts[fault]}</Notice>
+      </Card>
+    ),
+  };
+}
+
+/** The front page; `publicUrl` in development, where it shows what to try first. */
+export function homePage(language: Language, devUrl: string | undefined): Page {
+  const texts = TEXTS[language].home;
+  const tiles: [string, readonly [string, string]][] = [
+    ["/docs", texts.docs],
+    ["/openapi.json", texts.document],
+    ["/.well-known/openid-configuration", texts.discovery],
+  ];
+  if (devUrl !== undefined) tiles.unshift(["/dev/mailbox", texts.mailbox]);
+  return {
+    title: texts.title,
+    wide: true,
+    body: (
+      <>
+        <div className="hero">
+          <h1>{texts.title}</h1>
+          <p>{texts.intro}</p>
+        </div>
+        <ul className="tiles">
+          {tiles.map(([href, [title, text]]) => (
+            <li key={href}>
+              <a href={href}>
+                <h2>{title}</h2>
+                <p>{text}</p>
+              </a>
+            </li>
+          ))}
+        </ul>
+        {devUrl === undefined ? null : <FirstSteps language={language} devUrl={devUrl} />}
+      </>
+    ),
+  };
+}
+
+function FirstSteps({ language, devUrl }: { language: Language; devUrl: string }): ReactElement {
+  const { firstSteps, firstStepsIntro } = TEXTS[language].home;
+  return (
+    <section className="card" aria-labelledby="first-steps">
+      <h2 id="first-steps">{firstSteps}</h2>
+      <p>{firstStepsIntro}</p>
+      <pre>
+        <code>
+          {`curl ${devUrl}/v1/auth/signup -H 'Content-Type: application/json' \\\n  -d '{"email":"you@example.com","password":"six blue herons"}'`}
+        </code>
+      </pre>
+    </section>
+  );
+}
