@@ -7,9 +7,9 @@ import { HttpMetrics } from "./http/http-metrics.ts";
 export type GaugeName = "qeet_outbox_depth" | "qeet_outbox_dead_letters" | "qeet_mail_queue";
 
 const GAUGES: Record<GaugeName, string> = {
-  qeet_outbox_depth: "Events that wait to be published",
-  qeet_outbox_dead_letters: "Events that were given up",
-  qeet_mail_queue: "Messages that wait to be sent",
+  qeet_outbox_depth: "Events that wait to be published; counted to 10,000",
+  qeet_outbox_dead_letters: "Events that were given up; counted to 10,000",
+  qeet_mail_queue: "Messages that wait to be sent; counted to 10,000",
 };
 
 /** Counters of the program (contract 01 §12.3), in Prometheus' text format. */

@@ -30,3 +30,20 @@ test("01 §20: unknown path; PUT /v1/users", async () => {
   const wrong = await server.call("PUT", "/v1/users");
   expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "GET, HEAD, POST, OPTIONS"]);
 });
+
+test("01 §12.3: /metrics counts the queues and what was refused", async () => {
+  await server.signUp();
+  await server.call("POST", "/v1/auth/login", {
+    body: { email: "nobody@example.com", password: "not the password" },
+  });
+  const value = async (name: string) => {
+    const text: string = (await server.call("GET", "/metrics")).body;
+    return Number(new RegExp(`^${name} (.*)$`, "m").exec(text)?.[1]);
+  };
+  expect(await value("qeet_login_failures_total")).toBe(1);
+  expect(await value("qeet_outbox_depth")).toBeGreaterThan(0);
+  expect(await value("qeet_mail_queue")).toBeGreaterThan(0);
+  expect(await value("qeet_outbox_dead_letters")).toBe(0);
+  await server.runJob("mail");
+  expect(await value("qeet_mail_queue")).toBe(0);
+});

@@ -6,12 +6,19 @@ import { ErrorBody } from "../../platform/http/errors.ts";
 import { isDraining } from "../../platform/http/lifecycle.ts";
 import { METRICS_TYPE } from "../../platform/metrics.ts";
 import { Health, MetricsText, NotReady, Ready, SecurityText } from "./model.ts";
-import { createMetricsGuard, createReadiness, goDuration, securityTxt } from "./service.ts";
+import {
+  createMetricsGuard,
+  createReadiness,
+  goDuration,
+  registerGauges,
+  securityTxt,
+} from "./service.ts";
 
 export const healthRoutes = (deps: Deps, app: AnyElysia) => {
   const startedAt = performance.now();
   const { serviceName, environmentName, appBaseUrl } = deps.config;
   const readiness = createReadiness(deps);
+  registerGauges(deps);
   const mayReadMetrics = createMetricsGuard(deps);
   return routeGroup({ name: "health", tag: "Health" })
     .get(

@@ -3,8 +3,10 @@ import type { Deps } from "../../deps.ts";
 import { isSameText } from "../../platform/crypto/tokens.ts";
 import { AppError } from "../../platform/errors.ts";
 import { isWithin } from "../../platform/http/address.ts";
+import { countWaiting } from "../../platform/mail/service.ts";
 import type { Caller } from "../../platform/permissions.ts";
 import { kindOf } from "../../platform/redact.ts";
+import { countBacklog } from "../outbox/service.ts";
 import { isMigrated, writeProbe } from "./store.ts";
 
 const DEADLINE_MS = 2_000;
@@ -53,6 +55,19 @@ export function createReadiness(deps: Deps): () => Promise<Readiness> {
     if (last === undefined || now - last.at >= FRESH_MS) last = { at: now, answer: run() };
     return last.answer;
   };
+}
+
+/** A scrape shall not count a million rows; more than this is an alarm as well. */
+const GAUGE_CAP = 10_000;
+
+/** Contract 01 §12.3: the queues, read when somebody scrapes. */
+export function registerGauges({ metrics, db }: Pick<Deps, "metrics" | "db">): void {
+  metrics.gauge("qeet_outbox_depth", async () => (await countBacklog(db.read, GAUGE_CAP)).waiting);
+  metrics.gauge(
+    "qeet_outbox_dead_letters",
+    async () => (await countBacklog(db.read, GAUGE_CAP)).dead,
+  );
+  metrics.gauge("qeet_mail_queue", () => countWaiting(db.read, GAUGE_CAP));
 }
 
 const LOOPBACK = ["127.0.0.0/8", "::1/128"];

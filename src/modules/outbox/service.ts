@@ -16,6 +16,7 @@ import {
 } from "./store.ts";
 
 export type { Publisher } from "./publishers.ts";
+export { countBacklog } from "./store.ts";
 
 export interface NewEvent {
   readonly type: EventType;

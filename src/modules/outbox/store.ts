@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, isNull, lte, or } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNull, lte, or, sql } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
 import { preparedWrite } from "../../../db/prepared.ts";
 import { deadLetters, outboxEvents } from "../../../db/schema/index.ts";
@@ -156,4 +156,30 @@ export async function revive(
 export async function deleteEventsAbout(tx: Tx, userId: string): Promise<void> {
   await tx.delete(outboxEvents).where(eq(outboxEvents.aggregateId, userId));
   await tx.delete(deadLetters).where(eq(deadLetters.aggregateId, userId));
+}
+
+/** Every instant that a row can hold lies after it; a range keeps the count on its index. */
+const EVER = new Date(0);
+
+/** How many events wait, and how many were given up; each counted up to `cap`. */
+export async function countBacklog(
+  q: Reader,
+  cap: number,
+): Promise<{ waiting: number; dead: number }> {
+  const waiting = q
+    .select({ id: outboxEvents.id })
+    .from(outboxEvents)
+    .where(gt(outboxEvents.dueAt, EVER))
+    .limit(cap)
+    .as("waiting");
+  const dead = q
+    .select({ id: deadLetters.id })
+    .from(deadLetters)
+    .where(gt(deadLetters.deadLetteredAt, EVER))
+    .limit(cap)
+    .as("dead");
+  const count = sql<number | string>`count(*)`; // Postgres answers a bigint, as text
+  const [waitingRow] = await q.select({ count }).from(waiting);
+  const [deadRow] = await q.select({ count }).from(dead);
+  return { waiting: Number(waitingRow?.count), dead: Number(deadRow?.count) };
 }

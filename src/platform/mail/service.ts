@@ -12,6 +12,7 @@ import {
 } from "./store.ts";
 import { render, type TemplateKey, type Variables } from "./templates.ts";
 
+export { countWaiting } from "./store.ts";
 export { inWords } from "./templates.ts";
 
 export interface NewMessage<K extends TemplateKey = TemplateKey> {

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lte, or } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lte, or, sql } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
 import { mailMessages } from "../../../db/schema/index.ts";
 
@@ -90,4 +90,20 @@ export function sealedMessages(
 
 export async function putContent(tx: Tx, id: string, contentSealed: Uint8Array): Promise<void> {
   await tx.update(mailMessages).set({ contentSealed }).where(eq(mailMessages.id, id));
+}
+
+/** Every instant that a row can hold lies after it; a range keeps the count on its index. */
+const EVER = new Date(0);
+
+/** How many messages wait to be sent, counted up to `cap`. */
+export async function countWaiting(q: Reader, cap: number): Promise<number> {
+  const waiting = q
+    .select({ id: mailMessages.id })
+    .from(mailMessages)
+    .where(gt(mailMessages.dueAt, EVER))
+    .limit(cap)
+    .as("waiting");
+  // Postgres answers a bigint, as text.
+  const [row] = await q.select({ count: sql<number | string>`count(*)` }).from(waiting);
+  return Number(row?.count);
 }
