@@ -1,4 +1,5 @@
 import type { AnyElysia } from "elysia";
+import { assertReviewedAccess } from "./access-check.ts";
 import type { Deps } from "./deps.ts";
 import { apiKeyRoutes } from "./modules/api-keys/routes.ts";
 import { auditRoutes } from "./modules/audit/routes.ts";
@@ -47,10 +48,15 @@ const routeGroups: readonly RouteGroup[] = [
 /** What the server does by itself, whichever instance gets to it. */
 export const jobs: readonly Job[] = [dispatcherJob, mailJob, janitorJob, rekeyJob];
 
-/** The whole server, not yet listening. Writes the catalogue of permissions on the way. */
+/**
+ * The whole server, not yet listening. Writes the catalogue of permissions on the way. Throws for a route whose access
+ * nobody reviewed.
+ */
 export async function createApp(deps: Deps): Promise<AnyElysia> {
   await seedPermissions(deps);
   // In production the route does not exist (contract 00 §31).
   const groups = deps.config.env === "dev" ? [...routeGroups, mailboxRoutes] : routeGroups;
-  return createServer(deps, { authenticate }, groups);
+  const app = createServer(deps, { authenticate }, groups);
+  assertReviewedAccess(app);
+  return app;
 }

@@ -74,13 +74,11 @@ export class World {
 
   actor(name: ActorName, row: AccessRow): Promise<Knocker> {
     const keys = row.keys ?? row.machineKeys ?? [];
+    // Rows that no machine may call end the caller's sessions, or change the password.
+    if (row.machine === "no") return this.make(name, keys);
     const key = `${name} ${keys.join()}`;
-    let person = this.#people.get(key);
-    if (person === undefined) {
-      person = this.make(name, keys);
-      // Whoever loses the session by what they do is made anew.
-      if (row.declared !== "self:session") this.#people.set(key, person);
-    }
+    const person = this.#people.get(key) ?? this.make(name, keys);
+    this.#people.set(key, person);
     return person;
   }
 
@@ -102,9 +100,9 @@ export class World {
       case "role with only the implied coarse key":
         return withRole(keys.map((key) => coarseOf(key) ?? key));
       case "owner":
-        return this.#owner();
+        return this.#owner(space);
       case "owner of another tenant":
-        return knocker(this.stranger.owner);
+        return this.#owner(this.stranger);
       case "key with an unrelated scope":
         return withKey({ scopes: ["analytics.read"] });
       case "unscoped key":
@@ -125,8 +123,8 @@ export class World {
   }
 
   /** A second owner, so that the first one's session outlives whatever a row does to this one's. */
-  async #owner(): Promise<Knocker> {
-    const { server, space } = this;
+  async #owner(space: Workspace): Promise<Knocker> {
+    const { server } = this;
     const person = await member(server, space);
     const as = space.owner.token;
     const { body } = ok(await server.call("GET", `/v1/tenants/${space.tenantId}/roles`, { as }));
@@ -220,6 +218,9 @@ const BODIES: Record<string, (world: World) => object> = {
     users: [{ email: `${world.unique("bulk")}@example.com` }],
     tenant_id: world.space.tenantId,
   }),
+  "POST /v1/users/{id}/verify/email/confirm": () => ({ code: "000000" }),
+  "POST /v1/users/{id}/verify/phone/confirm": () => ({ code: "000000" }),
+  "POST /v1/users/{id}/verify/phone/start": () => ({ phone: "+4915112345678" }),
   "PATCH /v1/users/{id}": () => ({ display_name: "Renamed" }),
   "POST /v1/users/{id}/password": () => ({
     password: "seven grey geese",

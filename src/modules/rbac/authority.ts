@@ -76,9 +76,10 @@ export function bodyTenant(actor: Actor, tenantId: string | undefined): string {
 
 /** Nobody hands out what they do not hold (contract 07 §1.7 rule 1). Throws `forbidden`, naming the first such key. */
 export function assertMayGrant(actor: Actor, keys: Iterable<string>): void {
-  for (const key of keys) {
+  for (const written of keys) {
+    const key = foldKey(written);
     // A key outside the catalogue opens nothing, so nobody can be said to lack it.
-    if (CATALOGUE.has(foldKey(key)) && !actor.holds(foldKey(key) as Permission)) throw missing(key);
+    if (CATALOGUE.has(key) && !actor.holds(key as Permission)) throw missing(key);
   }
 }
 
