@@ -27,8 +27,6 @@ export {
   assertMayGrant,
   assertMayManage,
   assertOwnerRemains,
-  assertOwnerSession,
-  assertOwnTenant,
   bodyTenant,
   type Granted,
   isSatisfied,
