@@ -139,18 +139,16 @@ export async function fill(deps: Deps, count: number): Promise<Fixture> {
         })),
       );
       const keyRows = rows.map(({ prefix }) => ({ id: deps.random.uuid(), prefix }));
-      await tx
-        .insert(apiKeys)
-        .values(
-          keyRows.map(({ id, prefix }) => ({
-            id,
-            tenantId,
-            name: "bench",
-            prefix,
-            scopes: [],
-            createdAt: now,
-          })),
-        );
+      await tx.insert(apiKeys).values(
+        keyRows.map(({ id, prefix }) => ({
+          id,
+          tenantId,
+          name: "bench",
+          prefix,
+          scopes: [],
+          createdAt: now,
+        })),
+      );
       await tx.insert(apiKeySecrets).values(
         keyRows.map(({ id, prefix }, n) => ({
           prefix,

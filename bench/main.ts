@@ -21,6 +21,8 @@ const { values: options } = parseArgs({
 });
 
 const binary = resolve("dist/qeetid");
+/** Issuer of every token, wherever the server listens. */
+const ORIGIN = "http://localhost:4000";
 
 if (options.child === undefined) await parent();
 else await child(options.child);
@@ -83,7 +85,7 @@ async function child(dir: string): Promise<void> {
   const flags = { "data-dir": dataDir, "database-url": databaseUrl };
   const serverFlags = Object.entries({
     ...flags,
-    "http-port": "0",
+    "public-url": ORIGIN,
     "log-level": "warn",
     "rate-limit-ip": "off",
     "rate-limit-tenant": "off",
@@ -96,7 +98,7 @@ async function child(dir: string): Promise<void> {
   await firstStart.stop();
 
   const config = loadConfig({
-    env: { DATA_DIR: dataDir, DATABASE_URL: databaseUrl, PUBLIC_URL: "http://localhost:4000" },
+    env: { DATA_DIR: dataDir, DATABASE_URL: databaseUrl, PUBLIC_URL: ORIGIN },
   });
   await migrate(databaseUrl, new Date());
   const deps = await createDeps(config);
@@ -223,19 +225,19 @@ async function child(dir: string): Promise<void> {
       }
 }
 
-const rssMiB = (pid: number) => {
+function rssMiB(pid: number): number {
   try {
     const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
     return Math.round(Number(kib) / 1024);
   } catch {
     return Number.NaN; // no /proc on this system
   }
-};
+}
 
 /** Puts back what the product's run used up, so that the ceiling rotates the same ten thousand tokens. */
 async function resetRefreshTokens(url: string, tokens: readonly string[]): Promise<void> {
   const { createHash } = await import("node:crypto");
-  const { inArray, isNotNull } = await import("drizzle-orm");
+  const { inArray } = await import("drizzle-orm");
   const { openDatabase } = await import("../db/client.ts");
   const { refreshTokens } = await import("../db/schema/index.ts");
   const db = await openDatabase({ url });
@@ -247,17 +249,23 @@ async function resetRefreshTokens(url: string, tokens: readonly string[]): Promi
         .set({ usedAt: null })
         .where(inArray(refreshTokens.tokenHash, hashes.slice(from, from + 500)));
     });
-  void isNotNull;
   await db.close();
 }
 
+/** Starts the binary and answers once it is ready; its own output is only shown when it fails. */
 async function startServer(args: string[], cwd: string) {
+  const port = freePort();
   const startedAt = performance.now();
-  const server = Bun.spawn([binary, ...args, "--json"], { cwd, stdout: "pipe", stderr: "inherit" });
-  const port = await portOf(server.stdout);
+  const server = Bun.spawn([binary, ...args, `--http-port=${port}`], {
+    cwd,
+    stdout: "ignore",
+    stderr: "pipe",
+  });
   for (;;) {
     const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
     if (answer?.ok) break;
+    if (server.exitCode !== null)
+      throw new Error(`the server did not start: ${await new Response(server.stderr).text()}`);
     await Bun.sleep(2);
   }
   return {
@@ -269,6 +277,14 @@ async function startServer(args: string[], cwd: string) {
       await server.exited;
     },
   };
+}
+
+/** A port that nobody has at this moment. */
+function freePort(): number {
+  const probe = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
+  const { port } = probe;
+  void probe.stop(true);
+  return port!;
 }
 
 async function startCeiling(url: string, jwk: string) {
@@ -286,13 +302,13 @@ async function startCeiling(url: string, jwk: string) {
   };
 }
 
-/** The first number of four and more digits that a server prints after a colon or alone is its port. */
+/** The first number that a server prints is its port. */
 async function portOf(stdout: ReadableStream<Uint8Array>): Promise<number> {
   let text = "";
   for await (const chunk of stdout as unknown as AsyncIterable<Uint8Array>) {
     text += Buffer.from(chunk).toString();
-    const found = /(?:"port":|^)(\d{4,5})\b/m.exec(text);
-    if (found) return Number(found[1]);
+    const found = /\d{4,5}/.exec(text);
+    if (found) return Number(found[0]);
   }
   throw new Error(`the server ended before it listened: ${text.slice(0, 500)}`);
 }
