@@ -22,10 +22,10 @@ export const recoveryRoutes = (deps: Deps) =>
   routeGroup({ name: "recovery", prefix: "/v1/auth", tag: "Auth" })
     .post(
       "/forgot-password",
-      async ({ caller, body, status }) => {
+      async ({ caller, body, set }) => {
         const { email, tenant_id: tenantId } = body;
         await service.startPasswordReset(deps, caller, { email, tenantId });
-        return status(202, undefined);
+        set.status = 202; // `status(202, undefined)` would send the word "Accepted"
       },
       {
         public: true,
@@ -56,10 +56,10 @@ export const recoveryRoutes = (deps: Deps) =>
     )
     .post(
       "/magic-link/start",
-      async ({ caller, body, status }) => {
+      async ({ caller, body, set }) => {
         const { email, tenant_id: tenantId } = body;
         await service.startMagicLink(deps, caller, { email, tenantId });
-        return status(202, undefined);
+        set.status = 202; // `status(202, undefined)` would send the word "Accepted"
       },
       {
         public: true,

@@ -17,9 +17,9 @@ export const verificationRoutes = (deps: Deps) =>
   routeGroup({ name: "verification", prefix: "/v1", tag: "Verification" })
     .post(
       "/users/:id/verify/email/start",
-      async ({ actor, params: { id }, body, status }) => {
+      async ({ actor, params: { id }, body, set }) => {
         await service.startEmailVerification(deps, actor, id, body.email);
-        return status(202, undefined);
+        set.status = 202; // `status(202, undefined)` would send the word "Accepted"
       },
       {
         ...start,
@@ -42,9 +42,9 @@ export const verificationRoutes = (deps: Deps) =>
     )
     .post(
       "/users/:id/verify/phone/start",
-      async ({ actor, params: { id }, body, status }) => {
+      async ({ actor, params: { id }, body, set }) => {
         await service.startPhoneVerification(deps, actor, id, body.phone);
-        return status(202, undefined);
+        set.status = 202; // `status(202, undefined)` would send the word "Accepted"
       },
       {
         ...start,
@@ -67,9 +67,9 @@ export const verificationRoutes = (deps: Deps) =>
     )
     .post(
       "/me/email/change/start",
-      async ({ actor, body, status }) => {
+      async ({ actor, body, set }) => {
         await service.startEmailChange(deps, actor, body.email);
-        return status(202, undefined);
+        set.status = 202; // `status(202, undefined)` would send the word "Accepted"
       },
       {
         self: "session",
