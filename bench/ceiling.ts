@@ -229,8 +229,8 @@ async function login(body: { email: string; password: string }) {
       ],
     ],
     [
-      "insert into audit_logs (log_id, size, tip_hash, last_created_at) values (?, 1, ?, ?) on conflict (log_id) do update set size = audit_logs.size + 1 returning size, tip_hash",
-      [`bench-${userId}`, hash, at.toISOString()],
+      "insert into audit_logs (log_id, size, tip_hash, last_created_at, edge) values (?, 1, ?, ?, ?) on conflict (log_id) do update set size = audit_logs.size + 1 returning size, tip_hash",
+      [`bench-${tenantId}`, hash, at.toISOString(), Buffer.from(hash)],
     ],
     [
       `insert into audit_events (id, log_id, seq, chain_version, tenant_id, actor_user_id, actor_type, action, resource_type, metadata, created_at, prev_hash, row_hash, seals) values (?, ?, ?, 2, ?, ?, 'user', 'x', 'session', '{}', ?, ?, ?, ${eventText})`,
