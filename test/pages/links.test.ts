@@ -287,11 +287,11 @@ describe.skipIf(chromiumPath === null)("in a browser", () => {
         await shoot(page, name, width);
       }
       await page.goto(reset);
-      await page.getByLabel("New password").fill("password");
+      await page.getByLabel("New password", { exact: true }).fill("password");
       await page.getByRole("button").click();
       expect(await faultsOf(page)).toEqual([]);
       await shoot(page, "reset-weak", width);
-      expect(await page.getByLabel("New password").inputValue()).toBe("");
+      expect(await page.getByLabel("New password", { exact: true }).inputValue()).toBe("");
       expect(violations).toEqual([]);
       await context.close();
     },
@@ -311,7 +311,7 @@ describe.skipIf(chromiumPath === null)("in a browser", () => {
     expect(await isVerified(token, userId)).toBe(true);
 
     await page.goto(await resetLink(email));
-    await page.getByLabel("New password").focus();
+    await page.getByLabel("New password", { exact: true }).focus();
     await page.keyboard.type("eight yellow herons");
     await page.keyboard.press("Enter");
     await page.waitForURL("**/reset/done");
@@ -338,7 +338,7 @@ describe.skipIf(chromiumPath === null)("in a browser", () => {
     const { context, page } = await openPage(browser, { locale: "de-DE" });
     await page.goto(await resetLink(email));
     expect(await page.locator("html").getAttribute("lang")).toBe("de");
-    await page.getByLabel("Neues Passwort").fill("passwort");
+    await page.getByLabel("Neues Passwort", { exact: true }).fill("passwort");
     await page.getByRole("button", { name: "Passwort setzen" }).click();
     expect(await page.locator(".field-error").textContent()).toStartWith("Dieses Passwort ist zu");
     await context.close();

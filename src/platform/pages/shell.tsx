@@ -54,8 +54,8 @@ export function Shell({
 /** A card with a heading: what most pages are. */
 export function Card({ heading, children }: { heading: string; children: ReactNode }) {
   return (
-    <section className="card" aria-labelledby="heading">
-      <h1 id="heading">{heading}</h1>
+    <section className="card">
+      <h1>{heading}</h1>
       {children}
     </section>
   );
