@@ -109,7 +109,7 @@ describe("08 §12: filters action / actor / since; bad actor UUID", () => {
     await expect(list(filter)).rejects.toMatchObject({ code: "bad_request", detail });
   });
 
-  test("another tenant's events are not there", async () => {
+  test("01 §20: empty list: another tenant's events are not there", async () => {
     await world.record({ tenantId: world.deps.random.uuid() });
     await world.record({ tenantId: null });
     expect(await list()).toEqual({ items: [], next_cursor: "" });

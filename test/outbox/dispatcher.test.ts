@@ -87,7 +87,7 @@ test("a rolled-back transaction queues nothing", async () => {
 });
 
 describe("failures", () => {
-  test("one bad event holds up no other, and waits 2, 4, 8 … 300 seconds between attempts", async () => {
+  test("01 §20: publisher fails 10 times: the row is a dead letter; it waited 2, 4, 8 … 300 s, and held up no other", async () => {
     const ids = await queue(5);
     const { heard, publisher } = recorder(new Set([ids[2]!]));
     const job = createDispatcher([publisher]);

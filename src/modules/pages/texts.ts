@@ -72,8 +72,8 @@ export const TEXTS: Translated<Texts> = {
       done: "You can close this page and go back to your application.",
     },
     verify: {
-      title: "Confirm your e-mail address",
-      intro: "Confirm that you asked for this, and that the address is yours.",
+      title: "Confirm your address",
+      intro: "Confirm that you asked for this, and that the e-mail address is yours.",
       button: "Confirm my address",
       doneTitle: "Your address is confirmed",
       done: "Thank you. You can close this page.",
@@ -83,7 +83,7 @@ export const TEXTS: Translated<Texts> = {
       intro:
         "It signs people in, keeps their accounts and workspaces, and tells your applications who may do what.",
       docs: ["API reference", "Every operation, to read about and to try out."],
-      document: ["OpenAPI document", "For client generators and other tools."],
+      document: ["OpenAPI file", "For client generators and other tools."],
       discovery: ["OpenID metadata", "Issuer, keys, and what is supported."],
       mailbox: ["Mailbox", "Messages that were sent, with their links and codes."],
       firstSteps: "First steps",
@@ -123,8 +123,8 @@ export const TEXTS: Translated<Texts> = {
       done: "Sie können diese Seite schließen und zu Ihrer Anwendung zurückkehren.",
     },
     verify: {
-      title: "E-Mail-Adresse bestätigen",
-      intro: "Bestätigen Sie, dass Sie darum gebeten haben und dass die Adresse Ihre ist.",
+      title: "Adresse bestätigen",
+      intro: "Bestätigen Sie, dass Sie darum gebeten haben und dass die E-Mail-Adresse Ihre ist.",
       button: "Adresse bestätigen",
       doneTitle: "Ihre Adresse ist bestätigt",
       done: "Vielen Dank. Sie können diese Seite schließen.",
@@ -134,7 +134,7 @@ export const TEXTS: Translated<Texts> = {
       intro:
         "Er meldet Menschen an, verwaltet Konten und Arbeitsbereiche und sagt Ihren Anwendungen, wer was darf.",
       docs: ["API-Referenz", "Alle Operationen, zum Nachlesen und Ausprobieren."],
-      document: ["OpenAPI-Dokument", "Für Generatoren und andere Werkzeuge."],
+      document: ["OpenAPI-Datei", "Für Generatoren und andere Werkzeuge."],
       discovery: ["OpenID-Metadaten", "Aussteller, Schlüssel und was unterstützt wird."],
       mailbox: ["Postfach", "Gesendete Nachrichten mit ihren Links und Codes."],
       firstSteps: "Erste Schritte",
