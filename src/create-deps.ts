@@ -1,12 +1,12 @@
 import { openDatabase } from "../db/client.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
-import { apiKeysSubjectData } from "./modules/api-keys/service.ts";
+import { apiKeysSubjectData, touchApiKeys } from "./modules/api-keys/service.ts";
 import { auditSubjectData } from "./modules/audit/service.ts";
 import { outboxSubjectData } from "./modules/outbox/service.ts";
 import { rbacSubjectData } from "./modules/rbac/service.ts";
 import { recoverySubjectData } from "./modules/recovery/service.ts";
-import { sessionsSubjectData } from "./modules/sessions/service.ts";
+import { sessionsSubjectData, touchSessions } from "./modules/sessions/service.ts";
 import { tenantsSubjectData } from "./modules/tenants/service.ts";
 import { usersSubjectData } from "./modules/users/service.ts";
 import { verificationSubjectData } from "./modules/verification/service.ts";
@@ -20,6 +20,7 @@ import { createOutbound } from "./platform/outbound.ts";
 import { PrincipalCache } from "./platform/principal-cache.ts";
 import { createRandom } from "./platform/random.ts";
 import type { SubjectData } from "./platform/subject-data.ts";
+import { Touches } from "./platform/touches.ts";
 
 /**
  * What every table does with the data of a person or a tenant. Order counts where hooks delete rows that others
@@ -80,6 +81,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       passwords,
       derivedKeys,
       rate: await createRateLimiter({ config, clock, log, metrics }),
+      touches: new Touches({ db, clock, log }, { session: touchSessions, api_key: touchApiKeys }),
       principals: new PrincipalCache(() => performance.now()),
       outbound: createOutbound({ publicUrl: config.publicUrl }),
       subjectData,
@@ -93,6 +95,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
 /** Closes what `createDeps` opened. */
 export async function closeDeps(deps: Deps): Promise<void> {
   deps.rate.close();
+  await deps.touches.flush();
   await deps.db.close();
   deps.log.flush();
 }

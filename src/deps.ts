@@ -1,15 +1,16 @@
 import type { Db } from "../db/client.ts";
 import type { Config } from "./config.ts";
+import type { DerivedKeys } from "./platform/crypto/derived-keys.ts";
 import type { Keyring } from "./platform/crypto/keyring.ts";
 import type { PasswordHasher } from "./platform/crypto/passwords.ts";
 import type { Sealer } from "./platform/crypto/sealing.ts";
-import type { DerivedKeys } from "./platform/crypto/derived-keys.ts";
 import type { RateLimiter } from "./platform/http/rate.ts";
 import type { Log } from "./platform/log.ts";
 import type { Metrics } from "./platform/metrics.ts";
 import type { Outbound } from "./platform/outbound.ts";
-import type { SubjectData } from "./platform/subject-data.ts";
 import type { PrincipalCache } from "./platform/principal-cache.ts";
+import type { SubjectData } from "./platform/subject-data.ts";
+import type { Touches } from "./platform/touches.ts";
 
 /** Everything the program asks of the outside world. Built once, by `createDeps`; tests build their own. */
 export interface Deps {
@@ -31,6 +32,8 @@ export interface Deps {
   readonly rate: RateLimiter;
   /** Whom a credential named a moment ago; forgotten when what it rests on changes. */
   readonly principals: PrincipalCache;
+  /** Notes what was used just now, off the request's path. */
+  readonly touches: Touches;
   readonly outbound: Outbound;
   readonly subjectData: SubjectData;
 }

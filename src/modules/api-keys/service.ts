@@ -15,7 +15,7 @@ import {
 import { isMember } from "../users/service.ts";
 import * as store from "./store.ts";
 
-export type { ApiKeyRow } from "./store.ts";
+export { type ApiKeyRow, touchApiKeys } from "./store.ts";
 export { apiKeysSubjectData } from "./subject-data.ts";
 export { authenticateApiKey } from "./verify.ts";
 

@@ -36,14 +36,12 @@ export const selectByPrefix = prepared((q, p: { prefix: string }) =>
     .where(eq(apiKeySecrets.prefix, p.prefix)),
 );
 
-/** Notes a use, unless one was noted since `before`. */
-export async function touch(tx: Tx, id: string, at: Date, before: Date): Promise<void> {
+/** "Used just now", for many at once. */
+export async function touchApiKeys(tx: Tx, ids: readonly string[], at: Date): Promise<void> {
   await tx
     .update(apiKeys)
     .set({ lastUsedAt: at })
-    .where(
-      and(eq(apiKeys.id, id), or(isNull(apiKeys.lastUsedAt), lte(apiKeys.lastUsedAt, before))),
-    );
+    .where(inArray(apiKeys.id, [...ids]));
 }
 
 const isActive = (now: Date) =>

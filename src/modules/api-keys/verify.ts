@@ -57,7 +57,7 @@ async function load(
       ? undefined
       : await permissionsOf(deps.db.read, userId, tenantId, { evenSuspended: true });
   if (row.lastUsedAt === null || now.getTime() - row.lastUsedAt.getTime() >= TOUCH_MS)
-    noteUse(deps, id, now);
+    deps.touches.note("api_key", id);
   return {
     // Its maker's too: the first proof of an address ends the keys that were made before it.
     tags: [
@@ -101,11 +101,4 @@ function powersOf(
       ),
     ),
   };
-}
-
-/** Off the request's path: nobody waits for it, and a failure costs only an older `last_used_at`. */
-function noteUse(deps: Deps, id: string, now: Date): void {
-  deps.db
-    .transaction((tx) => store.touch(tx, id, now, new Date(now.getTime() - TOUCH_MS)))
-    .catch(() => deps.log.debug("could not note the use of an API key"));
 }

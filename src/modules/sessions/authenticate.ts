@@ -92,13 +92,9 @@ async function load(deps: Deps, sessionId: string): Promise<CachedPrincipal | un
   };
 }
 
-/** Off the request's path: nobody waits for it, and a failure costs only an older `last_seen_at`. */
 function noteUse(deps: Deps, { id, lastSeenAt }: store.SessionRow): void {
-  const now = deps.clock.now();
-  if (now.getTime() - lastSeenAt.getTime() < TOUCH_MS) return;
-  deps.db
-    .transaction((tx) => store.touchSession(tx, id, now, new Date(now.getTime() - TOUCH_MS)))
-    .catch(() => deps.log.debug("could not note the use of a session"));
+  if (deps.clock.now().getTime() - lastSeenAt.getTime() >= TOUCH_MS)
+    deps.touches.note("session", id);
 }
 
 /** Development only, behind a setting that production refuses (contract 01 §5). */

@@ -25,5 +25,5 @@ export {
 export { provePassword } from "./prove-password.ts";
 export { refreshSession } from "./refresh.ts";
 export { completeSignIn, type SignedIn } from "./sign-in.ts";
-export { clearAttempts, type LoginSessionRow, type SessionRow } from "./store.ts";
+export { clearAttempts, type LoginSessionRow, type SessionRow, touchSessions } from "./store.ts";
 export { sessionsSubjectData } from "./subject-data.ts";

@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, isNotNull, isNull, lte, ne, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gt, inArray, isNotNull, isNull, ne, or, type SQL, sql } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
 import { prepared, preparedWrite } from "../../../db/prepared.ts";
 import {
@@ -265,13 +265,12 @@ export const selectHome = prepared((q, p: { tenantId: string; userId: string }) 
     .where(eq(tenants.id, p.tenantId)),
 );
 
-export async function touchSession(tx: Tx, id: string, at: Date, unlessSince: Date): Promise<void> {
+/** "Used just now", for many at once; revoked ones stay as they are. */
+export async function touchSessions(tx: Tx, ids: readonly string[], at: Date): Promise<void> {
   await tx
     .update(sessions)
     .set({ lastSeenAt: at })
-    .where(
-      and(eq(sessions.id, id), isNull(sessions.revokedAt), lte(sessions.lastSeenAt, unlessSince)),
-    );
+    .where(and(inArray(sessions.id, [...ids]), isNull(sessions.revokedAt)));
 }
 
 export const selectAttempts = prepared((q, p: { key: string }) =>
