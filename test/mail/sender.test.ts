@@ -159,7 +159,11 @@ describe("SMTP", () => {
   test("STARTTLS and a login, under an authority that the operator trusts", async () => {
     const server = await startSmtp({ ...tls, authOptional: false });
     const child = Bun.spawn({
-      cmd: [process.execPath, fixture("../send-once.ts"), String(server.port)],
+      cmd: [
+        process.execPath,
+        new URL("../support/send-mail-once.ts", import.meta.url).pathname,
+        String(server.port),
+      ],
       env: { ...process.env, NODE_EXTRA_CA_CERTS: fixture("ca.pem") },
       stderr: "pipe",
     });

@@ -4,17 +4,10 @@ import { recordAudit } from "./append.ts";
 import { logIdOf } from "./store.ts";
 import { type Verification, verifyLog } from "./verify.ts";
 
-export {
-  type AuditEntry,
-  type Author,
-  recordAudit,
-  type SystemAuthor,
-  type UserAuthor,
-  userAuthor,
-} from "./append.ts";
+export { type AuditEntry, type Author, recordAudit, userAuthor } from "./append.ts";
 export { auditSubjectData } from "./erase.ts";
 export { exportEntries } from "./export.ts";
-export { type AuditFilter, listAudit } from "./list.ts";
+export { listAudit } from "./list.ts";
 export { listLogIds } from "./store.ts";
 export { type Verification, verifyLog } from "./verify.ts";
 

@@ -15,7 +15,6 @@ import {
   revive,
 } from "./store.ts";
 
-export type { Publisher } from "./publishers.ts";
 export { countBacklog } from "./store.ts";
 
 export interface NewEvent {
