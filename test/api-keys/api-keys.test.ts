@@ -99,17 +99,19 @@ describe("verification", () => {
     expect(await lastUsed()).toBeNull();
     ok(await users(authorization));
     const first = server.clock.now().toISOString();
-    await until(async () => (await lastUsed()) === first);
+    await server.deps.touches.flush();
+    expect(await lastUsed()).toBe(first);
     server.clock.advance(MINUTE_MS - 1);
     server.deps.principals.forget(`key:${id}`);
     ok(await users(authorization));
-    await Bun.sleep(20);
+    await server.deps.touches.flush();
     expect(await lastUsed()).toBe(first);
     server.clock.advance(1);
     server.deps.principals.forget(`key:${id}`);
     ok(await users(authorization));
     const second = server.clock.now().toISOString();
-    await until(async () => (await lastUsed()) === second);
+    await server.deps.touches.flush();
+    expect(await lastUsed()).toBe(second);
   });
 
   test("keeps neither key nor secret at rest", async () => {
@@ -440,12 +442,4 @@ async function setStatus(tenantId: string, status: "active" | "suspended"): Prom
     tx.update(tenants).set({ status }).where(eq(tenants.id, tenantId)),
   );
   server.deps.principals.forget(`tenant:${tenantId}`);
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let n = 0; n < 100; n += 1) {
-    if (await holds()) return;
-    await Bun.sleep(10);
-  }
-  throw new Error("did not come true within a second");
 }
