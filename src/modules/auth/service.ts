@@ -2,7 +2,7 @@ import type { Tx } from "../../../db/client.ts";
 import { violationOf } from "../../../db/errors.ts";
 import type { Deps } from "../../deps.ts";
 import { assertAcceptablePassword } from "../../platform/crypto/weak-passwords.ts";
-import { emailKeyOf, parseEmail } from "../../platform/email.ts";
+import { parseEmail } from "../../platform/email.ts";
 import { AppError } from "../../platform/errors.ts";
 import { noEarlierThan } from "../../platform/http/floor.ts";
 import { queueMail } from "../../platform/mail/service.ts";
@@ -158,17 +158,21 @@ interface Proved {
   readonly passwordHash: string;
 }
 
+/** Between the proof and the session, the password became another one, or another hash of the same. */
+class PasswordChanged extends Error {}
+
 /**
- * Signs in by password: a pair, or a hosted session. Throws `unauthorized`, the same for an unknown address, an account
- * without a password and a wrong one; 429 while locked; only then `forbidden` for the account's or the tenant's state.
+ * Signs in by password: a pair, or a hosted session. Throws 422 for what is no address; `unauthorized`, the same for an
+ * unknown address, an account without a password and a wrong one; 429 while locked; only then `forbidden` for the
+ * account's or the tenant's state.
  */
 export async function logIn<F extends SignedIn["flow"]>(
   deps: Deps,
   caller: Caller,
   input: LogIn & { readonly flow: F },
 ): Promise<Extract<SignedIn, { flow: F }>> {
-  const { email, password, knownCookie } = input;
-  const emailKey = emailKeyOf(email);
+  const { password, knownCookie } = input;
+  const { email, emailKey } = parseEmail(input.email);
   const attempt = { email, emailKey, method: "password", knownCookie };
   const { user, passwordHash } = await guarded<Proved>(deps, caller, attempt, async () => {
     const [found] = await selectForSignIn(deps.db.read, { emailKey });
@@ -177,14 +181,23 @@ export async function logIn<F extends SignedIn["flow"]>(
       return { ok: { user: found!.user, passwordHash: found!.passwordHash! } };
     return { failed: found ? "bad_credentials" : "unknown_user", user: found?.user };
   });
-  const signedIn = await completeSignIn(deps, caller, {
+  const signIn = {
     user,
     method: "password",
     amr: AMR_PASSWORD,
     flow: input.flow,
     knownCookie,
     replacesHosted: input.replacesHosted,
+  } as const;
+  const signedIn = await completeSignIn(deps, caller, signIn, async (tx) => {
+    const [current] = await selectForSignIn(tx, { emailKey });
+    if (current?.passwordHash !== passwordHash) throw new PasswordChanged();
+  }).catch((error) => {
+    if (!(error instanceof PasswordChanged)) throw error;
+    return undefined;
   });
+  // A reset ends all that the old password opened; what is still being opened must not slip through.
+  if (signedIn === undefined) return logIn(deps, caller, input);
   if (deps.passwords.needsRehash(passwordHash)) await rehash(deps, user.id, passwordHash, password);
   return signedIn as Extract<SignedIn, { flow: F }>; // by `flow`, which it was asked for
 }

@@ -40,10 +40,11 @@ export const recoveryRoutes = (deps: Deps) =>
     )
     .post(
       "/reset-password",
-      async ({ caller, body, status }) => {
+      async ({ caller, body, request, status }) => {
         await service.resetPassword(deps, caller, {
           token: body.token,
           newPassword: newPasswordOf(body),
+          knownCookie: readCookie(request.headers, "qe_known"),
         });
         return status(204, undefined);
       },

@@ -27,6 +27,13 @@ function assertUsable<T extends Token>(token: T | undefined, now: Date): T {
   return token;
 }
 
+export interface PasswordReset {
+  readonly token: string;
+  readonly newPassword: string;
+  /** Cookie `qe_known`: this browser may be locked out on a counter of its own. */
+  readonly knownCookie?: string | undefined;
+}
+
 /**
  * Sets a new password by a mailed token, and ends everything that the old one opened. Throws `bad_request` for the token,
  * 422 for the password (the token stays good then), `forbidden` for a suspended account.
@@ -34,7 +41,7 @@ function assertUsable<T extends Token>(token: T | undefined, now: Date): T {
 export async function resetPassword(
   deps: Deps,
   caller: Caller,
-  { token, newPassword }: { token: string; newPassword: string },
+  { token, newPassword, knownCookie }: PasswordReset,
 ): Promise<void> {
   const now = deps.clock.now();
   const found = await store.findReset(deps.db.read, hashToken(token));
@@ -45,17 +52,22 @@ export async function resetPassword(
   if (!holder) throw new AppError("bad_request", "invalid token");
   if (holder.status === "suspended") throw new AppError("forbidden", "account suspended");
   const passwordHash = await deps.passwords.hash(newPassword);
-  await deps.db.transaction((tx) => applyReset(deps, tx, caller, { reset, holder, passwordHash }), {
-    serializeOn: "platform",
-  });
+  const work = (tx: Tx) =>
+    applyReset(deps, tx, caller, { reset, holder, passwordHash, knownCookie });
+  await deps.db.transaction(work, { serializeOn: "platform" });
 }
 
 async function applyReset(
   deps: Deps,
   tx: Tx,
   caller: Caller,
-  { reset, holder, passwordHash }: { reset: store.ResetRow; holder: UserRow; passwordHash: string },
+  input: Pick<PasswordReset, "knownCookie"> & {
+    readonly reset: store.ResetRow;
+    readonly holder: UserRow;
+    readonly passwordHash: string;
+  },
 ): Promise<void> {
+  const { reset, holder, passwordHash, knownCookie } = input;
   const now = deps.clock.now();
   if (!(await store.consumeReset(tx, reset.id, now)))
     throw new AppError("bad_request", "token already used");
@@ -69,7 +81,7 @@ async function applyReset(
     at: now,
     revokesKeys: false,
   });
-  await clearAttempts(tx, countersOf(deps, holder.emailKey));
+  await clearAttempts(tx, countersOf(deps, holder.emailKey, knownCookie));
   await queueMail(deps, tx, {
     template: "password_changed",
     to: holder.email,

@@ -1,4 +1,4 @@
-import { and, eq, isNull } from "drizzle-orm";
+import { and, eq, gt, isNull } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
 import { magicLinks, passwordResets } from "../../../db/schema/index.ts";
 
@@ -29,12 +29,18 @@ export async function findMagicLink(
   return row;
 }
 
-/** True for the one caller who used it up. */
+/** True for the one caller who used it up; false for all when it was voided meanwhile. */
 export async function consumeReset(tx: Tx, id: string, at: Date): Promise<boolean> {
   const used = await tx
     .update(passwordResets)
     .set({ usedAt: at })
-    .where(and(eq(passwordResets.id, id), isNull(passwordResets.usedAt)))
+    .where(
+      and(
+        eq(passwordResets.id, id),
+        isNull(passwordResets.usedAt),
+        gt(passwordResets.expiresAt, at),
+      ),
+    )
     .returning({ id: passwordResets.id });
   return used.length === 1;
 }
@@ -43,7 +49,7 @@ export async function consumeMagicLink(tx: Tx, id: string, at: Date): Promise<bo
   const used = await tx
     .update(magicLinks)
     .set({ usedAt: at })
-    .where(and(eq(magicLinks.id, id), isNull(magicLinks.usedAt)))
+    .where(and(eq(magicLinks.id, id), isNull(magicLinks.usedAt), gt(magicLinks.expiresAt, at)))
     .returning({ id: magicLinks.id });
   return used.length === 1;
 }
