@@ -62,6 +62,9 @@ describe("no escalation", () => {
     ok(await server.call("DELETE", `/v1/users/${userId}`, { as: space.owner.token }), 204);
     expectRefusal(await assign(server, space.owner, { userId, roleId: own, ...space }), 404);
     expectRefusal(await assign(server, space.owner, { userId: "x", roleId: own, ...space }), 400);
+    expectRefusal(await unassign(server, space.owner, { userId, roleId: own, ...space }), 404);
+    const path = `/v1/users/${UNKNOWN_ID}/tenants/${space.tenantId}/roles/${own}`;
+    expectRefusal(await server.call("PUT", path, { as: space.owner.token }), 404);
   });
 
   test("07 §12: role manager grants a key it lacks; assigns a role holding such a key; assigns owner", async () => {
@@ -233,6 +236,8 @@ describe("membership", () => {
       ...space,
     });
     expectRefusal(answer, 409);
+    const path = `/v1/users/${squatter.owner.userId}/tenants/${space.tenantId}/roles/${roleId}`;
+    expectRefusal(await server.call("PUT", path, { as: space.owner.token }), 409);
     expect(
       (await server.call("GET", "/v1/tenants", { as: squatter.owner.token })).body.items.map(
         ({ id }: { id: string }) => id,

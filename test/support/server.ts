@@ -1,13 +1,15 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Config, testConfig } from "../../src/config.ts";
 import { createDeps } from "../../src/create-deps.ts";
 import type { Deps } from "../../src/deps.ts";
 import { createClock } from "../../src/platform/clock.ts";
+import { descriptionOf, openapi } from "../../src/platform/http/openapi.ts";
 import { type Job, startJobs } from "../../src/platform/jobs/runner.ts";
 import { createApp, jobs } from "../../src/server.ts";
 import { freshUrl } from "./db.ts";
+import { AnswerValidator, type OpenApiDocument } from "./validate.ts";
 
 export interface CallOptions {
   /** `Bearer …` or `ApiKey …` is taken as it stands; anything else is a bearer token. */
@@ -57,7 +59,10 @@ export async function startServer(overrides: Partial<Config> = {}) {
   const port = app.server!.port!;
   const base = `http://127.0.0.1:${port}`;
   let count = 0;
+  const document = openapi(app, descriptionOf(config)) as unknown as OpenApiDocument; // plain JSON
+  const validator = new AnswerValidator(document);
 
+  /** One request. Throws when the answer is not as the served document has it (design §7). */
   async function call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
     const { as, body, headers } = options;
     const response = await fetch(base + path, {
@@ -74,11 +79,14 @@ export async function startServer(overrides: Partial<Config> = {}) {
     });
     const text = await response.text();
     const isJson = response.headers.get("content-type")?.includes("json") ?? false;
-    return {
+    const answer = {
       status: response.status,
       headers: response.headers,
       body: text === "" ? undefined : isJson ? JSON.parse(text) : text,
     };
+    const contentType = response.headers.get("content-type");
+    validator.check({ method, path, status: answer.status, contentType, body: answer.body });
+    return answer;
   }
 
   return {
@@ -116,11 +124,25 @@ export async function startServer(overrides: Partial<Config> = {}) {
     },
     startJobs: () => startJobs(deps, jobs),
     async stop() {
+      recordAnswers(validator);
       await app.server?.stop(true);
       await deps.db.close();
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** QEETID_ANSWERS_FILE: the documented statuses that the run has seen, for test/answers.ts. */
+function recordAnswers(validator: AnswerValidator): void {
+  const file = process.env.QEETID_ANSWERS_FILE;
+  if (file)
+    appendFileSync(
+      file,
+      validator
+        .seen()
+        .map((line) => `${line}\n`)
+        .join(""),
+    );
 }
 
 export type TestServer = Awaited<ReturnType<typeof startServer>>;
