@@ -42,6 +42,19 @@ describe("bodies", () => {
     ]);
   });
 
+  test("text that no database keeps is 400: U+0000, half a surrogate pair", async () => {
+    for (const body of [
+      '{"name":"a\\u0000b"}',
+      '{"name":"a\\uD800b"}',
+      '{"name":"k","scopes":["\\u0000"]}',
+      '{"\\u0000":1}',
+    ])
+      expectRefusal(await post(body), 400, "text must not hold U+0000 or half a surrogate pair");
+    ok(await post('{"name":"a\\\\u0000b \\ud83d\\ude00"}'), 201);
+    const audit = `/v1/tenants/${space.tenantId}/audit?action=a%00b`;
+    expectRefusal(await server.call("GET", audit, { as: space.owner.token }), 400);
+  });
+
   test("01 §20: body 1 MiB + 1, also chunked without length", async () => {
     const text = " ".repeat(1024 * 1024 + 1);
     expectRefusal(await post(text), 413);
