@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import { apiKeySecrets, tenants } from "../../db/schema/index.ts";
+import { findUser, markEmailVerified } from "../../src/modules/users/service.ts";
 import {
   apiKey,
   auditActions,
@@ -206,6 +207,20 @@ describe("what a key may do", () => {
       201,
     );
   });
+});
+
+test("00 §22: the first proof of an address ends the keys that were made before it", async () => {
+  const squatted = await workspace(server);
+  const { userId } = squatted.owner;
+  const free = await apiKey(server, squatted.owner);
+  const bound = await apiKey(server, squatted.owner, { user_id: userId });
+  for (const { authorization } of [free, bound]) ok(await users(authorization));
+  await server.deps.db.transaction(async (tx) => {
+    const user = await findUser(tx, userId);
+    await markEmailVerified(server.deps, tx, user!);
+  });
+  for (const { authorization } of [free, bound])
+    expectRefusal(await users(authorization), 401, "unknown api key");
 });
 
 describe("creation", () => {
