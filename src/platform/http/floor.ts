@@ -4,7 +4,8 @@ export async function noEarlierThan<T>(ms: number, work: () => Promise<T>): Prom
   try {
     return await work();
   } finally {
+    // A sleep of 249.9 ms may take 249.
     const leftMs = ms - (performance.now() - startedAt);
-    if (leftMs > 0) await Bun.sleep(leftMs);
+    if (leftMs > 0) await Bun.sleep(Math.ceil(leftMs) + 1);
   }
 }
