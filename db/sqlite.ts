@@ -92,13 +92,9 @@ class SqliteDb implements Db {
     await this.#exclusive("writer", async () => {});
     await this.#wal?.idle();
     this.#reader.close();
-    const { database } = this.#writer;
-    database.run("pragma busy_timeout = 5000");
-    try {
-      database.run("pragma optimize");
-    } catch (error) {
-      if (!(faultOf(error) instanceof DatabaseFull)) throw error; // statistics can wait for space
-    }
+    // No `pragma optimize`: statistics taken while a table is small send later plans through the whole of it (seen:
+    // one tenant, and every sign-in scanned all tenants once there were thousands). Without any, keys are looked up.
+    this.#writer.database.run("pragma busy_timeout = 5000");
     this.#writer.close();
     this.#releaseWal();
   }

@@ -66,7 +66,7 @@ export async function listUsers(
   deps: Deps,
   actor: Actor,
   page: { limit: number; after: Cursor | undefined; tenant: string | undefined },
-): Promise<store.UserRow[]> {
+): Promise<store.ShownUser[]> {
   const tenantId = tenantOf(actor);
   const { tenant } = page;
   if (tenant !== undefined && tenant !== "" && tenant !== tenantId) {

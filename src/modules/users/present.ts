@@ -1,8 +1,8 @@
 import type { JsonObject } from "../../platform/json.ts";
-import type { UserRow } from "./store.ts";
+import type { ShownUser } from "./store.ts";
 
 /** The API's `User`, and the payload of its events. */
-export function present(row: UserRow) {
+export function present(row: ShownUser) {
   return {
     id: row.id,
     tenant_id: row.tenantId,

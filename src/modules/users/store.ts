@@ -56,42 +56,51 @@ export async function findMember(
   return row;
 }
 
+/** What a page shows: the columns of `User`, and the key of the next page. */
+const shown = {
+  id: users.id,
+  tenantId: users.tenantId,
+  email: users.email,
+  emailVerifiedAt: users.emailVerifiedAt,
+  phone: users.phone,
+  phoneVerifiedAt: users.phoneVerifiedAt,
+  displayName: users.displayName,
+  status: users.status,
+  metadata: users.metadata,
+  createdAt: users.createdAt,
+  updatedAt: users.updatedAt,
+};
+export type ShownUser = Pick<UserRow, keyof typeof shown>;
+
 const firstPage = prepared((q, p: { tenantId: string; limit: number }) =>
-  q
-    .select({ user: users })
-    .from(memberships)
-    .innerJoin(users, eq(users.id, memberships.userId))
-    .where(and(eq(memberships.tenantId, p.tenantId), eq(memberships.active, true)))
-    .orderBy(desc(memberships.userCreatedAt), desc(memberships.userId))
-    .limit(p.limit),
+  membersOf(q, p.tenantId, undefined).limit(p.limit),
 );
 
 /** Members of a tenant, newest user first: entries of one index, `limit` of them. */
-export async function listMembers(
+export const listMembers = (
   q: Reader,
   tenantId: string,
   { limit, after }: { limit: number; after: Cursor | undefined },
-): Promise<UserRow[]> {
-  const rows = after
-    ? await q
-        .select({ user: users })
-        .from(memberships)
-        .innerJoin(users, eq(users.id, memberships.userId))
-        .where(
-          and(
-            eq(memberships.tenantId, tenantId),
-            eq(memberships.active, true),
-            beyond("desc", [
-              [memberships.userCreatedAt, after.at],
-              [memberships.userId, after.id],
-            ]),
-          ),
-        )
-        .orderBy(desc(memberships.userCreatedAt), desc(memberships.userId))
-        .limit(limit)
-    : await firstPage(q, { tenantId, limit });
-  return rows.map(({ user }) => user);
-}
+): Promise<ShownUser[]> =>
+  after ? membersOf(q, tenantId, after).limit(limit) : firstPage(q, { tenantId, limit });
+
+const membersOf = (q: Reader, tenantId: string, after: Cursor | undefined) =>
+  q
+    .select(shown)
+    .from(memberships)
+    .innerJoin(users, eq(users.id, memberships.userId))
+    .where(
+      and(
+        eq(memberships.tenantId, tenantId),
+        eq(memberships.active, true),
+        after &&
+          beyond("desc", [
+            [memberships.userCreatedAt, after.at],
+            [memberships.userId, after.id],
+          ]),
+      ),
+    )
+    .orderBy(desc(memberships.userCreatedAt), desc(memberships.userId));
 
 /** The bin of a tenant: users who are at home there, newest deletion first. */
 export const listDeleted = (q: Reader, tenantId: string, limit: number): Promise<UserRow[]> =>
