@@ -16,11 +16,19 @@ export class PrincipalCache<T extends { readonly tags: readonly string[] } = Cac
     private readonly maxEntries = 20_000,
   ) {}
 
+  /** The remembered value of `key`, without waiting; undefined when it must be loaded. */
+  peek(key: string): T | undefined {
+    const found = this.#entries.get(key);
+    if (found && found.until > this.elapsedMs() && this.#isCurrent(found.value, found.epoch))
+      return found.value;
+    return undefined;
+  }
+
   /** The remembered value of `key`, or what `load` answers; undefined results are not remembered. */
   async get(key: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
+    const known = this.peek(key);
+    if (known) return known;
     const now = this.elapsedMs();
-    const found = this.#entries.get(key);
-    if (found && found.until > now && this.#isCurrent(found.value, found.epoch)) return found.value;
     const epoch = this.#epoch;
     const value = await load();
     if (value === undefined) {

@@ -37,39 +37,51 @@ export const authenticate: Authenticate = (deps, authorization, caller, options)
   }
 };
 
-async function fromToken(
+function fromToken(
   deps: Deps,
   token: string,
   caller: Caller,
   { whileSuspended }: AuthenticateOptions,
-): Promise<Actor> {
-  const { sessionId, userId, tenantId, clientId, actorType } = await verifyAccessToken(deps, token);
+): Actor | Promise<Actor> {
+  const admit = (found: CachedPrincipal | undefined): Actor => {
+    // A remembered token is as good as its signature was; its time must still be looked at.
+    if (!found?.expiresAt || found.expiresAt <= deps.clock.now())
+      throw new AppError("unauthorized");
+    if (found.isTenantSuspended && !whileSuspended)
+      throw new AppError("forbidden", "tenant suspended");
+    return { ...found.actor, caller };
+  };
+  const known = deps.principals.peek(token);
+  return known ? admit(known) : deps.principals.get(token, () => load(deps, token)).then(admit);
+}
+
+async function load(deps: Deps, token: string): Promise<CachedPrincipal | undefined> {
+  const claims = await verifyAccessToken(deps, token);
+  const { sessionId, userId, tenantId, clientId, actorType, expiresAt } = claims;
   // Tokens of clients and services come with their domain; until then nothing signs one.
   if (sessionId === null || userId === null || clientId !== null || actorType !== "user")
     throw new AppError("unauthorized");
-  const found = await deps.principals.get(`session:${sessionId}`, () => load(deps, sessionId));
+  const found = await loadSession(deps, sessionId);
   if (!found || found.actor.userId !== userId || found.actor.tenantId !== tenantId)
-    throw new AppError("unauthorized");
-  if (found.isTenantSuspended && !whileSuspended)
-    throw new AppError("forbidden", "tenant suspended");
-  return { ...found.actor, caller };
+    return undefined;
+  return { ...found, expiresAt };
 }
 
-async function load(deps: Deps, sessionId: string): Promise<CachedPrincipal | undefined> {
+async function loadSession(deps: Deps, sessionId: string): Promise<CachedPrincipal | undefined> {
   const [row] = await store.selectLiveness(deps.db.read, { sessionId });
   if (!row || row.userDeletedAt !== null) return undefined;
-  const { session, userStatus, tenantStatus, isMember } = row;
-  const { userId, tenantId } = session;
+  const { userId, tenantId, userStatus, tenantStatus, isMember } = row;
   // Suspension is named, also where it has ended the session (contract 01 §20).
   if (userStatus === "suspended") throw new AppError("forbidden", "account suspended");
-  if (session.revokedAt !== null) return undefined;
+  if (row.revokedAt !== null) return undefined;
   if (tenantId !== null && (tenantStatus === "deleted" || !isMember)) return undefined;
 
   const granted =
     tenantId === null
       ? NOBODY
       : await permissionsOf(deps.db.read, userId, tenantId, { evenSuspended: true });
-  noteUse(deps, session);
+  if (deps.clock.now().getTime() - row.lastSeenAt.getTime() >= TOUCH_MS)
+    deps.touches.note("session", sessionId);
   return {
     tags: [
       `session:${sessionId}`,
@@ -85,16 +97,11 @@ async function load(deps: Deps, sessionId: string): Promise<CachedPrincipal | un
       sessionId,
       clientId: null,
       scopes: [],
-      authTime: session.authTime,
+      authTime: row.authTime,
       holds: (key) => isSatisfied(granted.permissions, key),
       ...granted,
     },
   };
-}
-
-function noteUse(deps: Deps, { id, lastSeenAt }: store.SessionRow): void {
-  if (deps.clock.now().getTime() - lastSeenAt.getTime() >= TOUCH_MS)
-    deps.touches.note("session", id);
 }
 
 /** Development only, behind a setting that production refuses (contract 01 §5). */

@@ -67,7 +67,11 @@ export async function insertLoginSession(
 export const selectLiveness = prepared((q, p: { sessionId: string }) =>
   q
     .select({
-      session: sessions,
+      userId: sessions.userId,
+      tenantId: sessions.tenantId,
+      authTime: sessions.authTime,
+      lastSeenAt: sessions.lastSeenAt,
+      revokedAt: sessions.revokedAt,
       userStatus: users.status,
       userDeletedAt: users.deletedAt,
       tenantStatus: tenants.status,
