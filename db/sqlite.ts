@@ -5,7 +5,7 @@ import { type AsyncRemoteCallback, drizzle } from "drizzle-orm/sqlite-proxy";
 import { readinessCheck } from "./check.ts";
 import type { Db, DbOptions, Reader, Tx } from "./client.ts";
 import { startSyncThread, WalSync } from "./durability.ts";
-import { DatabaseFull, DatabaseOverloaded, faultOf } from "./errors.ts";
+import { DatabaseOverloaded, faultOf } from "./errors.ts";
 import { statements } from "./observe.ts";
 import { withClient } from "./prepared.ts";
 import {
