@@ -175,12 +175,16 @@ export async function hasOtherOwner(
   return row !== undefined;
 }
 
-export const listRoles = (q: Reader, tenantId: string): Promise<RoleRow[]> =>
+const selectRoles = prepared((q, p: { tenantId: string }) =>
   q
     .select()
     .from(roles)
-    .where(eq(roles.tenantId, tenantId))
-    .orderBy(sql`lower(${roles.name})`, asc(roles.id));
+    .where(eq(roles.tenantId, p.tenantId))
+    .orderBy(sql`lower(${roles.name})`, asc(roles.id)),
+);
+
+export const listRoles = (q: Reader, tenantId: string): Promise<RoleRow[]> =>
+  selectRoles(q, { tenantId });
 
 export const countRoles = (q: Reader, tenantId: string): Promise<number> =>
   q.$count(roles, eq(roles.tenantId, tenantId));

@@ -1,6 +1,7 @@
 /** Whom a credential names, and whether it still holds (contract 01 §5). */
 import type { Deps } from "../../deps.ts";
 import { verifyAccessToken } from "../../platform/crypto/access-token.ts";
+import { hashToken } from "../../platform/crypto/tokens.ts";
 import { AppError } from "../../platform/errors.ts";
 import type { Authenticate, AuthenticateOptions } from "../../platform/http/gate.ts";
 import type { Actor, Caller } from "../../platform/permissions.ts";
@@ -51,8 +52,10 @@ function fromToken(
       throw new AppError("forbidden", "tenant suspended");
     return { ...found.actor, caller };
   };
-  const known = deps.principals.peek(token);
-  return known ? admit(known) : deps.principals.get(token, () => load(deps, token)).then(admit);
+  // Under its hash: the token itself stays nowhere.
+  const name = `token:${hashToken(token)}`;
+  const known = deps.principals.peek(name);
+  return known ? admit(known) : deps.principals.get(name, () => load(deps, token)).then(admit);
 }
 
 async function load(deps: Deps, token: string): Promise<CachedPrincipal | undefined> {

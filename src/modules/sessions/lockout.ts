@@ -46,6 +46,10 @@ export function countersOf(deps: Deps, emailKey: string, knownCookie?: string): 
   return own === general ? [general] : [own, general];
 }
 
+type Judged<T> =
+  | { readonly ok: T }
+  | { readonly failed: FailureReason; readonly user: KnownUser | undefined };
+
 /**
  * Runs `check` unless the address is locked; a check that answers undefined is a failure, counted, and after the fifth
  * the address is locked. Attempts on one address are judged one after another, so that no more than five of many at once are
@@ -55,19 +59,10 @@ export async function guarded<T>(
   deps: Deps,
   caller: Caller,
   attempt: Attempt,
-  check: () => Promise<
-    { readonly ok: T } | { readonly failed: FailureReason; readonly user: KnownUser | undefined }
-  >,
+  check: () => Promise<Judged<T>>,
 ): Promise<T> {
   const key = counterOf(deps, attempt);
-  const outcome = await inTurn(key, async () => {
-    const [row] = await store.selectAttempts(deps.db.read, { key });
-    const now = deps.clock.now();
-    if (row?.lockedUntil && row.lockedUntil > now) return { lockedUntil: row.lockedUntil };
-    const result = await check();
-    if ("failed" in result) await recordFailure(deps, caller, attempt, result, key);
-    return result;
-  });
+  const outcome = await inTurn(deps, key, () => judge(deps, caller, attempt, key, check));
   if ("ok" in outcome) return outcome.ok;
   if ("lockedUntil" in outcome) {
     // Not looked up, so that known and unknown addresses cost the same.
@@ -79,6 +74,35 @@ export async function guarded<T>(
   }
   throw new AppError("unauthorized", "invalid credentials");
 }
+
+/** In this process, one at a time for each key. Other instances judge at the same time: hence the claim. */
+async function judge<T>(
+  deps: Deps,
+  caller: Caller,
+  attempt: Attempt,
+  key: string,
+  check: () => Promise<Judged<T>>,
+): Promise<Judged<T> | { readonly lockedUntil: Date }> {
+  const now = deps.clock.now();
+  const [row] = await store.selectAttempts(deps.db.read, { key });
+  if (row?.lockedUntil && row.lockedUntil > now) return { lockedUntil: row.lockedUntil };
+  // Once failures are on record, an attempt takes one of the five before it is judged, and gives it back when it was right.
+  // Without any there is nothing to take: most sign-ins write nothing here.
+  const isOnRecord =
+    row !== undefined && row.lockedUntil === null && row.lastFailedAt >= idleSince(now);
+  const claimed = isOnRecord ? await claim(deps, key, now) : 0;
+  if (claimed === undefined) return { lockedUntil: new Date(now.getTime() + LOCK_MS) };
+  const result = await check();
+  if ("failed" in result) await recordFailure(deps, caller, attempt, result, { key, claimed });
+  else if (claimed > 0) await deps.db.transaction((tx) => store.releaseAttempt(tx, key));
+  return result;
+}
+
+/** How many of the five are taken by now, this one included; undefined when all were. */
+const claim = (deps: Deps, key: string, at: Date): Promise<number | undefined> =>
+  deps.db.transaction((tx) => store.claimAttempt(tx, { key, at, most: MAX_FAILURES }));
+
+const idleSince = (now: Date) => new Date(now.getTime() - WINDOW_MS);
 
 export interface KnownUser {
   readonly id: string;
@@ -98,15 +122,15 @@ async function recordFailure(
   caller: Caller,
   attempt: Attempt,
   { failed, user }: { failed: FailureReason; user: KnownUser | undefined },
-  key: string,
+  { key, claimed }: { key: string; claimed: number },
 ): Promise<void> {
   const at = deps.clock.now();
   const until = new Date(at.getTime() + LOCK_MS);
   const tenantId = user?.tenantId ?? null;
   const isLocked = await deps.db.transaction(
     async (tx) => {
-      const idleSince = new Date(at.getTime() - WINDOW_MS);
-      const count = await store.countFailure(tx, { key, at, idleSince });
+      const count =
+        claimed > 0 ? claimed : await store.countFailure(tx, { key, at, idleSince: idleSince(at) });
       const locks = count >= MAX_FAILURES && (await store.lockAttempts(tx, key, until));
       await noteFailure(deps, tx, caller, { ...attempt, reason: failed, user });
       if (locks)
@@ -158,10 +182,13 @@ export async function noteFailure(
   });
 }
 
-const turns = new Map<string, { last: Promise<unknown>; waiting: number }>();
+type Turns = Map<string, { last: Promise<unknown>; waiting: number }>;
+const turnsOf = new WeakMap<Deps, Turns>();
 
 /** One at a time for each key; refuses when too many wait, as if the address were locked. */
-async function inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+async function inTurn<T>(deps: Deps, key: string, work: () => Promise<T>): Promise<T> {
+  const turns: Turns = turnsOf.get(deps) ?? new Map();
+  turnsOf.set(deps, turns);
   const turn = turns.get(key) ?? { last: Promise.resolve(), waiting: 0 };
   if (turn.waiting >= MAX_WAITING)
     throw new AppError("too_many_requests", "too many attempts at once", {

@@ -302,6 +302,33 @@ export async function countFailure(
   return row!.failedCount;
 }
 
+/** Takes one of `most` failures, before it is known to be one. Answers how many are taken; undefined when all were. */
+export async function claimAttempt(
+  tx: Tx,
+  { key, at, most }: { key: string; at: Date; most: number },
+): Promise<number | undefined> {
+  const [row] = await tx
+    .update(loginAttempts)
+    .set({ failedCount: sql`${loginAttempts.failedCount} + 1`, lastFailedAt: at })
+    .where(
+      and(
+        eq(loginAttempts.key, key),
+        lt(loginAttempts.failedCount, most),
+        isNull(loginAttempts.lockedUntil),
+      ),
+    )
+    .returning({ failedCount: loginAttempts.failedCount });
+  return row?.failedCount;
+}
+
+/** Gives back what `claimAttempt` took: it was no failure. */
+export async function releaseAttempt(tx: Tx, key: string): Promise<void> {
+  await tx
+    .update(loginAttempts)
+    .set({ failedCount: sql`${loginAttempts.failedCount} - 1` })
+    .where(and(eq(loginAttempts.key, key), gt(loginAttempts.failedCount, 0)));
+}
+
 /** True for the one caller whose failure locks. */
 export async function lockAttempts(tx: Tx, key: string, until: Date): Promise<boolean> {
   const locked = await tx
