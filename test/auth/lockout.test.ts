@@ -1,5 +1,6 @@
 /** Contract 02 §1 and 00 §54: five failures lock an address, known or not; a known browser has a count of its own. */
 import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
+import { AppError } from "../../src/platform/errors.ts";
 import { expectRefusal, member, ok, signIn, type Workspace, workspace } from "../rbac/support.ts";
 import { PASSWORD, startServer, type TestServer } from "../support/server.ts";
 import {
@@ -117,6 +118,56 @@ describe("lockout", () => {
       expect(await audited(server, tenantId, "auth.account_locked")).toHaveLength(audits + 1);
     },
   );
+
+  test("two instances judge no more than five together", async () => {
+    const { config } = server.deps;
+    const { dataDir, databaseUrl } = config;
+    const second = await startServer({ dataDir, databaseUrl });
+    second.clock.advance(server.clock.now().getTime() - second.clock.now().getTime());
+    try {
+      const both = [server, second];
+      const email = await known();
+      const spies = both.map(({ deps }) => spyOn(deps.passwords, "verify"));
+      const before = new Set((await attempts(server)).map(({ key }) => key));
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, n) => logIn(both[n % 2]!, email, { password: WRONG })),
+      );
+      const judged = spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0);
+      for (const spy of spies) spy.mockRestore();
+      expect(judged).toBe(5);
+      expect(answers.filter(({ status }) => status === 429)).toHaveLength(15);
+      const [row] = (await attempts(server)).filter(({ key }) => !before.has(key));
+      expect(row!.failedCount).toBe(5);
+      for (const instance of both) expectRefusal(await logIn(instance, email), 429, LOCKED);
+    } finally {
+      await second.app.server?.stop(true);
+      await second.deps.db.close();
+    }
+  });
+
+  test("a right password among failures gives back what it took, also where the account is refused", async () => {
+    const owner = await signIn(server, space.owner.email);
+    const person = await member(server, { ...space, owner: { ...space.owner, token: owner } });
+    await fail(person.email, 4);
+    const path = `/v1/users/${person.userId}`;
+    ok(await server.call("PATCH", path, { as: owner, body: { status: "suspended" } }));
+    for (let count = 0; count < 3; count++)
+      expectRefusal(await logIn(server, person.email), 403, "account suspended");
+    await fail(person.email, 1);
+    expectRefusal(await logIn(server, person.email), 429);
+  });
+
+  test("an attempt that found no room for its hash is no failure", async () => {
+    const email = await known();
+    await fail(email, 4);
+    const full = new AppError("service_unavailable", undefined, {
+      headers: { "retry-after": "1" },
+    });
+    const verify = spyOn(server.deps.passwords, "verify").mockRejectedValueOnce(full);
+    expectRefusal(await logIn(server, email, { password: WRONG }), 503);
+    verify.mockRestore();
+    ok(await logIn(server, email));
+  });
 
   test("many right ones at once all pass", async () => {
     const email = await known();

@@ -63,7 +63,7 @@ export const authRoutes = (deps: Deps) =>
       {
         public: true,
         body: SignUp,
-        response: { 201: SignedUp, 403: ErrorBody },
+        response: { 201: SignedUp, 403: ErrorBody, 503: ErrorBody },
         detail: { operationId: "signUp", summary: "Create an account and sign in" },
       },
     )
@@ -81,7 +81,7 @@ export const authRoutes = (deps: Deps) =>
       {
         public: true,
         body: LogIn,
-        response: { 200: TokenPair, 401: ErrorBody, 403: ErrorBody },
+        response: { 200: TokenPair, 401: ErrorBody, 403: ErrorBody, 503: ErrorBody },
         detail: { operationId: "logIn", summary: "Sign in by password" },
       },
     )
@@ -219,7 +219,7 @@ export const authRoutes = (deps: Deps) =>
         public: true,
         http: { csrf: "double-submit" },
         body: LogIn,
-        response: { 200: HostedSignIn, 401: ErrorBody, 403: ErrorBody },
+        response: { 200: HostedSignIn, 401: ErrorBody, 403: ErrorBody, 503: ErrorBody },
         detail: { operationId: "startHostedSession", summary: "Sign this browser in" },
       },
     )
@@ -306,7 +306,7 @@ export const authRoutes = (deps: Deps) =>
         self: "session",
         http: { rate: "sensitive" },
         body: ChangePassword,
-        response: { 204: t.Void(), 401: ErrorBody, 403: ErrorBody },
+        response: { 204: t.Void(), 401: ErrorBody, 403: ErrorBody, 503: ErrorBody },
         detail: { operationId: "changePassword", summary: "Change your password" },
       },
     );

@@ -51,7 +51,7 @@ export const recoveryRoutes = (deps: Deps) =>
       {
         public: true,
         body: ResetPassword,
-        response: { 204: t.Void(), 403: ErrorBody },
+        response: { 204: t.Void(), 403: ErrorBody, 503: ErrorBody },
         detail: { operationId: "resetPassword", summary: "Set a new password by a mailed token" },
       },
     )

@@ -92,9 +92,15 @@ async function judge<T>(
     row !== undefined && row.lockedUntil === null && row.lastFailedAt >= idleSince(now);
   const claimed = isOnRecord ? await claim(deps, key, now) : 0;
   if (claimed === undefined) return { lockedUntil: new Date(now.getTime() + LOCK_MS) };
-  const result = await check();
+  let result: Judged<T> | undefined;
+  try {
+    result = await check();
+  } finally {
+    // Right, or not judged at all, as when there is no room for another hash.
+    if (claimed > 0 && (result === undefined || "ok" in result))
+      await deps.db.transaction((tx) => store.releaseAttempt(tx, key));
+  }
   if ("failed" in result) await recordFailure(deps, caller, attempt, result, { key, claimed });
-  else if (claimed > 0) await deps.db.transaction((tx) => store.releaseAttempt(tx, key));
   return result;
 }
 
