@@ -9,7 +9,10 @@ const CATALOGUE = {
   "billing.write": ["Change the subscription", "tenant.write"],
   "branding.write": ["Change branding and e-mail templates", "tenant.write"],
   "connection.read": ["Read OIDC clients, SAML, LDAP, SCIM and social connections", "tenant.read"],
-  "connection.write": ["Change OIDC clients, SAML, LDAP, SCIM and social connections", "tenant.write"],
+  "connection.write": [
+    "Change OIDC clients, SAML, LDAP, SCIM and social connections",
+    "tenant.write",
+  ],
   "gdpr.write": ["Request, list and cancel erasures", "user.write"],
   "group.read": ["Read groups and their members", "user.read"],
   "group.write": ["Change groups and their members", "user.write"],
@@ -31,6 +34,17 @@ export type Permission = keyof typeof CATALOGUE;
 
 export const PERMISSIONS = Object.keys(CATALOGUE) as readonly Permission[];
 export const descriptionOf = (key: Permission): string => CATALOGUE[key][0];
+
+// RFC 9562 §5.5: a name in the namespace for URLs gives the same id in every deployment.
+const idsByKey = new Map(
+  PERMISSIONS.map((key) => [key, Bun.randomUUIDv5(`urn:qeetid:permission:${key}`, "url")]),
+);
+const keysById = new Map([...idsByKey].map(([key, id]) => [id, key]));
+
+/** The id by which clients address a permission. */
+export const permissionIdOf = (key: Permission): string => idsByKey.get(key)!;
+/** Undefined for what is not, or no longer, in the catalogue. */
+export const permissionKeyOf = (id: string): Permission | undefined => keysById.get(id);
 
 /** `:` and `.` are one separator (contract 07 §1.4); stored and shown as written. */
 export const foldKey = (key: string): string => key.replaceAll(":", ".");

@@ -6,6 +6,7 @@ import {
   foldKey,
   PERMISSIONS,
   type Permission,
+  permissionKeyOf,
   satisfiedBy,
 } from "../../platform/permissions.ts";
 import * as store from "./store.ts";
@@ -38,10 +39,13 @@ export async function permissionsOf(
   if (!counts) return { permissions: NOTHING, isOwner: false };
   if (rows.some((row) => row.isSystem)) return { permissions: CATALOGUE, isOwner: true };
   return {
-    permissions: new Set(rows.flatMap(({ key }) => (key === null ? [] : [key]))),
+    permissions: new Set(rows.flatMap(({ permissionId }) => keyOf(permissionId) ?? [])),
     isOwner: false,
   };
 }
+
+const keyOf = (permissionId: string | null) =>
+  permissionId === null ? undefined : permissionKeyOf(permissionId);
 
 /** Whether exact keys pass a gate of `key`: implied keys count (contract 07 §1.4). */
 export const isSatisfied = (keys: ReadonlySet<string>, key: string): boolean =>

@@ -1,6 +1,6 @@
 import type { Deps } from "../../deps.ts";
 import { AppError } from "../../platform/errors.ts";
-import { type Actor, foldKey, PERMISSIONS } from "../../platform/permissions.ts";
+import { type Actor, foldKey, PERMISSIONS, permissionIdOf } from "../../platform/permissions.ts";
 import { assertHolds, assertOwnTenant } from "./authority.ts";
 import * as store from "./store.ts";
 
@@ -48,27 +48,28 @@ export function assertMayAsk(
   if (isPerson) assertHolds(actor, "role.read");
 }
 
-const catalogueKey = (permission: string): string | undefined => {
+const catalogueId = (permission: string): string | undefined => {
   const key = foldKey(permission);
-  return PERMISSIONS.find((one) => one === key);
+  const known = PERMISSIONS.find((one) => one === key);
+  return known && permissionIdOf(known);
 };
 
 /** Whether an active member's roles grant exactly this key: implied keys do not count here. One statement at most. */
 export async function isAllowed(deps: Deps, actor: Actor, question: Question): Promise<boolean> {
   assertMayAsk(actor, question);
-  const key = catalogueKey(question.permission);
-  if (key === undefined) return false;
+  const permissionId = catalogueId(question.permission);
+  if (permissionId === undefined) return false;
   const { userId, tenantId } = question;
-  return (await store.selectOneGrant(deps.db.read, { userId, tenantId, key })).length > 0;
+  return (await store.selectOneGrant(deps.db.read, { userId, tenantId, permissionId })).length > 0;
 }
 
 /** The same question, answered with every grant, or with the reason of the denial. */
 export async function explain(deps: Deps, actor: Actor, question: Question): Promise<Explanation> {
   assertMayAsk(actor, question);
-  const key = catalogueKey(question.permission);
-  if (key === undefined) return denied("unknown_permission");
+  const permissionId = catalogueId(question.permission);
+  if (permissionId === undefined) return denied("unknown_permission");
   const { userId, tenantId } = question;
-  const paths = await store.selectAllGrants(deps.db.read, { userId, tenantId, key });
+  const paths = await store.selectAllGrants(deps.db.read, { userId, tenantId, permissionId });
   if (paths.length > 0) return { allowed: true, paths };
   const standing = await store.findStanding(deps.db.read, tenantId, userId);
   // Membership first: of a stranger to the tenant nothing else is told.

@@ -8,6 +8,7 @@ import {
   foldKey,
   PERMISSIONS,
   type Permission,
+  permissionIdOf,
 } from "../../platform/permissions.ts";
 import { recordAudit } from "../audit/service.ts";
 import { takeRole } from "./assignments.ts";
@@ -42,16 +43,12 @@ const MAX_ROLES = 1000;
 /** Most holders that one transaction takes a role from. */
 const HOLDERS_BATCH = 100;
 
-// RFC 9562 §5.5: a name in the namespace for URLs gives the same id in every deployment.
-const permissionId = (key: Permission): string =>
-  Bun.randomUUIDv5(`urn:qeetid:permission:${key}`, "url");
-
 /** Writes the catalogue, at every start. Ids stay; a description follows the program. */
 export async function seedPermissions(deps: Pick<Deps, "db">): Promise<void> {
   await deps.db.transaction((tx) =>
     store.upsertPermissions(
       tx,
-      PERMISSIONS.map((key) => ({ id: permissionId(key), key, description: descriptionOf(key) })),
+      PERMISSIONS.map((key) => ({ id: permissionIdOf(key), key, description: descriptionOf(key) })),
     ),
   );
 }

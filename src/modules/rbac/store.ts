@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, ne, sql } from "drizzle-orm";
+import { and, asc, eq, exists, inArray, ne, or, sql } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
 import { prepared } from "../../../db/prepared.ts";
 import {
@@ -42,8 +42,8 @@ export const findPermissionsByKey = (
     .where(inArray(permissions.key, [...keys]));
 
 /**
- * One row for each key that a role of the user grants in the tenant, and one with a null key for a role without
- * any: all from the one statement on which every authentication rests.
+ * One row for each permission that a role of the user grants in the tenant, and one with null for a role without any: all
+ * from the one statement on which every authentication rests.
  */
 export const selectGrants = prepared((q, p: { userId: string; tenantId: string }) =>
   q
@@ -51,64 +51,69 @@ export const selectGrants = prepared((q, p: { userId: string; tenantId: string }
       userStatus: users.status,
       tenantStatus: tenants.status,
       isSystem: roles.isSystem,
-      key: permissions.key,
+      permissionId: rolePermissions.permissionId,
     })
-    .from(memberships)
-    .innerJoin(users, eq(users.id, memberships.userId))
-    .innerJoin(tenants, eq(tenants.id, memberships.tenantId))
-    .innerJoin(
-      userRoles,
-      and(eq(userRoles.userId, memberships.userId), eq(userRoles.tenantId, memberships.tenantId)),
-    )
+    .from(userRoles)
     .innerJoin(roles, eq(roles.id, userRoles.roleId))
+    .innerJoin(users, eq(users.id, userRoles.userId))
+    .innerJoin(tenants, eq(tenants.id, userRoles.tenantId))
+    .innerJoin(memberships, memberOf(p))
     .leftJoin(rolePermissions, eq(rolePermissions.roleId, roles.id))
-    .leftJoin(permissions, eq(permissions.id, rolePermissions.permissionId))
-    .where(
-      and(
-        eq(memberships.tenantId, p.tenantId),
-        eq(memberships.userId, p.userId),
-        eq(memberships.active, true),
-      ),
-    ),
+    .where(and(eq(userRoles.userId, p.userId), eq(userRoles.tenantId, p.tenantId))),
 );
 
-/** A role of the user that grants `key` in the tenant, by name; both must be active. The plain mode of `/v1/check`. */
-export const selectOneGrant = prepared((q, p: { userId: string; tenantId: string; key: string }) =>
-  grantsOf(q, p).limit(1),
-);
+interface GrantQuestion extends Record<string, unknown> {
+  userId: string;
+  tenantId: string;
+  permissionId: string;
+}
 
-/** All of them, the answer of `explain`. The same query, so that the two cannot disagree. */
-export const selectAllGrants = (q: Reader, p: { userId: string; tenantId: string; key: string }) =>
+/** A role of the user that grants the permission in the tenant; both must be active. The plain mode of `/v1/check`. */
+export const selectOneGrant = prepared((q, p: GrantQuestion) => grantsOf(q, p).limit(1));
+
+/** All of them, by name: the answer of `explain`. The same query, so that the two cannot disagree. */
+export const selectAllGrants = (q: Reader, p: GrantQuestion) =>
   grantsOf(q, p).orderBy(sql`lower(${roles.name})`, roles.id);
 
-const grantsOf = (q: Reader, p: { userId: string; tenantId: string; key: string }) =>
+const grantsOf = (q: Reader, p: GrantQuestion) =>
   q
     .select({ roleId: roles.id, roleName: roles.name })
-    .from(memberships)
-    .innerJoin(users, eq(users.id, memberships.userId))
-    .innerJoin(tenants, eq(tenants.id, memberships.tenantId))
-    .innerJoin(
-      userRoles,
-      and(eq(userRoles.userId, memberships.userId), eq(userRoles.tenantId, memberships.tenantId)),
-    )
+    .from(userRoles)
     .innerJoin(roles, eq(roles.id, userRoles.roleId))
-    .leftJoin(permissions, eq(permissions.key, p.key))
-    .leftJoin(
-      rolePermissions,
-      and(eq(rolePermissions.roleId, roles.id), eq(rolePermissions.permissionId, permissions.id)),
-    )
+    .innerJoin(users, eq(users.id, userRoles.userId))
+    .innerJoin(tenants, eq(tenants.id, userRoles.tenantId))
+    .innerJoin(memberships, memberOf(p))
     .where(
       and(
-        eq(memberships.tenantId, p.tenantId),
-        eq(memberships.userId, p.userId),
-        eq(memberships.active, true),
+        eq(userRoles.userId, p.userId),
+        eq(userRoles.tenantId, p.tenantId),
         eq(users.status, "active"),
         eq(tenants.status, "active"),
-        // The owner holds every key of the catalogue, later ones too.
-        sql`(${roles.isSystem} = ${sql.param(true, roles.isSystem)} or ${rolePermissions.roleId} is not null)`,
+        or(
+          // The owner holds every key of the catalogue, later ones too.
+          eq(roles.isSystem, true),
+          exists(
+            q
+              .select({ roleId: rolePermissions.roleId })
+              .from(rolePermissions)
+              .where(
+                and(
+                  eq(rolePermissions.roleId, roles.id),
+                  eq(rolePermissions.permissionId, p.permissionId),
+                ),
+              ),
+          ),
+        ),
       ),
     )
     .$dynamic();
+
+const memberOf = (p: { userId: string; tenantId: string }) =>
+  and(
+    eq(memberships.tenantId, p.tenantId),
+    eq(memberships.userId, p.userId),
+    eq(memberships.active, true),
+  );
 
 /** Of the user's standing in the tenant: why a check was denied. */
 export async function findStanding(q: Reader, tenantId: string, userId: string) {
