@@ -87,7 +87,7 @@ async function judge<T>(
   const [row] = await store.selectAttempts(deps.db.read, { key });
   if (row?.lockedUntil && row.lockedUntil > now) return { lockedUntil: row.lockedUntil };
   // Once failures are on record, an attempt takes one of the five before it is judged, and gives it back when it was right.
-  // Without any there is nothing to take: most sign-ins write nothing here.
+  // Without any there is nothing to take: most sign-ins write nothing here, and each further instance may judge one more.
   const isOnRecord =
     row !== undefined && row.lockedUntil === null && row.lastFailedAt >= idleSince(now);
   const claimed = isOnRecord ? await claim(deps, key, now) : 0;
