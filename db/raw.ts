@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { SQL } from "bun";
-import { dialect } from "./dialect.ts";
+import { dialect, dialectOf } from "./dialect.ts";
 import { DatabaseUnavailable, faultOf, isConnectionLost } from "./errors.ts";
 import { withDeadline } from "./transaction.ts";
 
@@ -27,6 +27,8 @@ export interface RawOptions {
 /** Connects to `url`. On SQLite foreign keys are off: `pragma foreign_key_check` before committing. */
 export async function connect(url: string, options: RawOptions = {}): Promise<RawConnection> {
   const { readonly = false, lockWaitMs = 60_000 } = options;
+  if (dialectOf(url) !== dialect)
+    throw new Error(`schema was loaded for ${dialect}; set DATABASE_URL before start`);
   try {
     return dialect === "postgres"
       ? await connectPostgres(url, lockWaitMs)
