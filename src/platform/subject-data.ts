@@ -30,7 +30,7 @@ export interface SubjectTable {
   /** GDPR Art. 15/20: plain JSON, no credential. */
   readonly exportUser?: (q: Reader, userId: string) => Promise<object[]>;
   /** First proof of an address: removes what was set up before anyone proved to own it (settled 22). */
-  readonly firstProof?: (tx: Tx, userId: string, at: Date) => Promise<void>;
+  readonly firstProof?: (deps: Deps, tx: Tx, userId: string, at: Date) => Promise<void>;
   /**
    * Sealed columns: seals the next batch of rows under the current key, in keyset order after `after`.
    * Answers the last row's key, undefined at the end.

@@ -1,6 +1,6 @@
 /** Contract 00 §22: the first proof of an address removes what was set up before anybody proved to own it. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { logIn, magicToken, refresh, resetToken, WRONG } from "../auth/support.ts";
+import { logIn, magicToken, published, refresh, resetToken, WRONG } from "../auth/support.ts";
 import { apiKey, expectRefusal, ok } from "../rbac/support.ts";
 import { PASSWORD, startServer, type TestServer } from "../support/server.ts";
 
@@ -34,11 +34,15 @@ const opens = async (as: string) => (await server.call("GET", "/v1/auth/me", { a
 
 describe("the first proof", () => {
   test("a reset: the squatter's session, key and password are gone; the new password is the owner's", async () => {
-    const { email, token, refreshToken, key, userId } = await squatter();
+    const { email, token, refreshToken, key, userId, sessionId } = await squatter();
     expect([await opens(token), await opens(key)]).toEqual([200, 200]);
     await reset(email, WRONG);
     expect([await opens(token), await opens(key)]).toEqual([401, 401]);
     expectRefusal(await refresh(server, refreshToken), 401, "session revoked");
+    expect((await published(server, sessionId)).at(-1)).toMatchObject({
+      eventType: "session.revoked",
+      payload: { user_id: userId, reason: "first_proof" },
+    });
     expectRefusal(await logIn(server, email), 401);
     const { access_token: as } = ok(await logIn(server, email, { password: WRONG })).body;
     const self = await server.call("GET", `/v1/users/${userId}`, { as });

@@ -26,6 +26,6 @@ export const apiKeysSubjectData: SubjectData = [
         created_at: row.createdAt.toISOString(),
       })),
     // Also those bound to nobody: who squatted on an address may have made one for the tenant they founded with it.
-    firstProof: (tx, userId, at) => store.revokeKeysBy(tx, userId, at),
+    firstProof: (_deps, tx, userId, at) => store.revokeKeysBy(tx, userId, at),
   },
 ];

@@ -34,8 +34,10 @@ export const sessionsSubjectData: SubjectData = [
         last_seen_at: row.lastSeenAt.toISOString(),
         revoked_at: row.revokedAt?.toISOString() ?? null,
       })),
-    firstProof: async (tx, userId, at) => {
-      await store.revokeSessions(tx, { userId }, "first_proof", at);
+    firstProof: async (deps, tx, userId, at) => {
+      const ended = await store.revokeSessions(tx, { userId }, "first_proof", at);
+      for (const session of ended)
+        await announceEnd(deps, tx, { system: true, userId }, session, "first_proof");
     },
   },
   // They end with their session: refresh looks at that first.
@@ -59,7 +61,7 @@ export const sessionsSubjectData: SubjectData = [
         user_agent: row.userAgent,
         created_at: row.createdAt.toISOString(),
       })),
-    firstProof: async (tx, userId) => {
+    firstProof: async (_deps, tx, userId) => {
       await store.deleteLoginSessions(tx, { userId });
     },
   },

@@ -136,7 +136,7 @@ export async function markEmailVerified(
 ): Promise<store.UserRow> {
   if (user.emailVerifiedAt !== null) return user;
   const now = deps.clock.now();
-  for (const { firstProof } of deps.subjectData) await firstProof?.(tx, user.id, now);
+  for (const { firstProof } of deps.subjectData) await firstProof?.(deps, tx, user.id, now);
   tx.afterCommit(() => deps.principals.forget(`user:${user.id}`));
   return store.updateUser(tx, user.id, { emailVerifiedAt: now, updatedAt: now });
 }

@@ -7,7 +7,7 @@ export const usersSubjectData: SubjectData = [
     table: "password_credentials",
     purge: "cascade",
     erase: (tx, userId) => store.deletePassword(tx, userId),
-    firstProof: (tx, userId) => store.deletePassword(tx, userId),
+    firstProof: (_deps, tx, userId) => store.deletePassword(tx, userId),
   },
   {
     table: "memberships",
