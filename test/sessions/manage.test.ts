@@ -191,8 +191,10 @@ describe("ending sessions", () => {
     const reader = await member(server, { ...space, owner }, ["user.read"]);
     const stranger = await workspace(server);
     const machine = await apiKey(server, owner, { scopes: ["user.read"] });
+    const bound = await apiKey(server, owner, { user_id: victim.userId, scopes: ["user.read"] });
     const before = await counts(server);
-    for (const as of [plain.token, reader.token, stranger.owner.token, machine.authorization])
+    const others = [plain.token, reader.token, stranger.owner.token];
+    for (const as of [...others, machine.authorization, bound.authorization])
       for (const path of [`/v1/auth/sessions/${id}`, `/v1/sessions/${id}`])
         expectRefusal(await server.call("DELETE", path, { as }), 404);
     expectRefusal(await end(UNKNOWN_ID, owner.token), 404);

@@ -81,10 +81,10 @@ export async function endSession(deps: Deps, actor: Actor, sessionId: string): P
   const session = await store.findSession(deps.db.read, sessionId);
   if (!session) throw new AppError("not_found");
   const isOwn = actor.userId === session.userId;
-  if (!isOwn) {
-    if (!actor.holds("user.write")) throw new AppError("not_found");
-    await assertManages(deps, actor, session.userId);
-  }
+  // A key that is bound to the user stays within its scopes.
+  const isFree = isOwn && actor.kind === "user";
+  if (!isFree && !actor.holds("user.write")) throw new AppError("not_found");
+  if (!isOwn) await assertManages(deps, actor, session.userId);
   const tenantId = session.tenantId;
   await deps.db.transaction((tx) => end(deps, tx, actor, session, isOwn ? "user" : "admin"), {
     serializeOn: tenantId ?? "platform",
