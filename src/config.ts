@@ -32,7 +32,6 @@ export interface Config {
   readonly allowedOrigins: readonly string[];
   readonly csrfCookieDomain: string | null;
   readonly appBaseUrl: string;
-  readonly loginBaseUrl: string;
   readonly smtp: {
     readonly host: string;
     readonly port: number;
@@ -148,7 +147,6 @@ function compose(values: Values, problems: string[]): Config {
     allowedOrigins: values.ALLOWED_ORIGINS,
     csrfCookieDomain: values.CSRF_COOKIE_DOMAIN,
     appBaseUrl: values.APP_BASE_URL ?? publicUrl,
-    loginBaseUrl: values.LOGIN_BASE_URL ?? publicUrl,
     smtp: smtpOf(values),
     twilio: twilioOf(values),
     redisUrl: values.REDIS_URL,

@@ -1,4 +1,16 @@
-import { bytes, id, index, instant, int, int53, json, primaryKey, table, text, uniqueIndex } from "../kit.ts";
+import {
+  bytes,
+  id,
+  index,
+  instant,
+  int,
+  int53,
+  json,
+  primaryKey,
+  table,
+  text,
+  uniqueIndex,
+} from "../kit.ts";
 
 /** One row a log: the tip that the next event extends. `log_id` is a tenant's id, or `platform`. */
 export const auditLogs = table("audit_logs", {

@@ -83,7 +83,6 @@ function* production(values: Values, config: Config): Generator<string> {
   for (const [name, url] of [
     ["PUBLIC_URL", config.publicUrl],
     ["APP_BASE_URL", config.appBaseUrl],
-    ["LOGIN_BASE_URL", config.loginBaseUrl],
   ] as const) {
     if (!url.startsWith("https:")) yield `${name}: must be https in production, not ${url}`;
     if (name === "APP_BASE_URL" && (isLoopback(hostOf(url)) || hostOf(url).endsWith(".local")))

@@ -165,7 +165,6 @@ export const settings = {
   APP_BASE_URL: browsers(t.httpUrl, "Your application; base of the links that lead there.", {
     absent: "PUBLIC_URL",
   }),
-  LOGIN_BASE_URL: browsers(t.httpUrl, "Where the sign-in pages are.", { absent: "PUBLIC_URL" }),
 
   SMTP_HOST: mail(t.text, "Mail server. Mail is sent when host and sender are set.", {
     absent: "mail goes to the log, and in development to /dev/mailbox",

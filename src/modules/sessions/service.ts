@@ -16,7 +16,6 @@ export {
 export {
   issuePair,
   type Opened,
-  openHostedSession,
   openSession,
   openSuccessor,
   type SignInMethod,

@@ -23,7 +23,6 @@ import { parseSlug, slugsFor } from "./slug.ts";
 import * as store from "./store.ts";
 
 export { present as presentTenant } from "./present.ts";
-export { findTenant, type TenantRow } from "./store.ts";
 export { tenantsSubjectData } from "./subject-data.ts";
 
 const MAX_A_DAY = 100;

@@ -23,9 +23,7 @@ export { type ProvePassword, setOwnPassword, setUserPassword } from "./passwords
 export { present as presentUser } from "./present.ts";
 export { deleteUser, purgeUser, restoreUser } from "./removal.ts";
 export {
-  belongsElsewhere,
   clearHome,
-  deletePassword,
   findMembership,
   findPasswordHash as passwordHashOf,
   findUser,
