@@ -2,8 +2,10 @@
  * bun test/run.ts: every check and every suite. The last line is `N passed, N failed`, over all of them; a check
  * (lint, types, …) counts as one.
  */
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { startPostgres } from "./support/postgres.ts";
 
 const root = join(import.meta.dir, "..");
 const results = join(root, "test-results");
@@ -19,39 +21,59 @@ interface Outcome {
 interface Step {
   readonly name: string;
   readonly command: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** A suite, counted by its tests; otherwise a check, which passes or fails as one. */
   readonly isSuite?: true;
 }
 
 const BUN = process.execPath;
-const suite = (name: string, path: string[], env: Record<string, string> = {}): Step => ({
+const report = (name: string) => join(results, name);
+const suite = (name: string, path: string[], env: Step["env"] = {}): Step => ({
   name,
   command: [BUN, "test", ...path],
   env,
   isSuite: true,
 });
 
-const steps: readonly Step[] = [
+const checks: readonly Step[] = [
   { name: "lint", command: [BUN, "x", "biome", "ci", "."] },
   { name: "types", command: [BUN, "x", "tsc", "-p", "."] },
   { name: "dead code", command: [BUN, "x", "knip"] },
   { name: "generated files", command: [BUN, "run", "generated"] },
-  suite("suite on SQLite", []),
-  suite("suite on Postgres", [], { QEETID_TEST_POSTGRES: "1" }),
+];
+
+/** The suite on one database, and what can be said about all it did there. */
+const suiteOn = (database: "SQLite" | "Postgres", env: Step["env"]): Step[] => {
+  const statements = report(`${database}-statements`);
+  const answers = report(`${database}-answers`);
+  const files = { QEETID_STATEMENTS_FILE: statements, QEETID_ANSWERS_FILE: answers };
+  const explain = {
+    name: `no scans on ${database}`,
+    command: [BUN, "test/explain.ts", statements],
+  };
+  return [suite(`suite on ${database}`, [], { ...env, ...files }), { ...explain, env }].concat(
+    database === "SQLite"
+      ? [{ name: "every answer seen", command: [BUN, "test/answers.ts", answers], env }]
+      : [],
+  );
+};
+
+const binaries: readonly Step[] = [
   { name: "build", command: [BUN, "build.ts"] },
   ...(Bun.which("qemu-aarch64") === null
     ? []
     : [{ name: "build for arm64", command: [BUN, "build.ts", "--target", "linux-arm64"] }]),
-  suite("binary", ["test/binary", "test/cli"], { QEETID_BINARY: join(root, "dist/qeetid") }),
+  suite("binary", ["test/binary", "test/cli"], {
+    DATABASE_URL: undefined,
+    QEETID_BINARY: join(root, "dist/qeetid"),
+  }),
 ];
 
 async function run({ name, command, env, isSuite }: Step): Promise<Outcome> {
   const startedAt = performance.now();
-  const report = join(results, `${name.replaceAll(" ", "-")}.xml`);
-  rmSync(report, { force: true });
+  const junit = report(`${name.replaceAll(" ", "-")}.xml`);
   console.log(`\n== ${name}`);
-  const reporter = isSuite ? ["--reporter=junit", `--reporter-outfile=${report}`] : [];
+  const reporter = isSuite ? ["--reporter=junit", `--reporter-outfile=${junit}`] : [];
   const child = Bun.spawn([...command, ...reporter], {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
@@ -59,17 +81,17 @@ async function run({ name, command, env, isSuite }: Step): Promise<Outcome> {
   });
   const isDone = (await child.exited) === 0;
   const seconds = Math.round((performance.now() - startedAt) / 1_000);
-  const counts = isSuite ? countsOf(report) : { passed: 0, failed: 0, skipped: 0 };
+  const counts = isSuite ? countsOf(junit) : { passed: 0, failed: 0, skipped: 0 };
   // A suite that ends badly without a failing test (a crash, an error between tests) has failed as well.
   const failed = isDone ? counts.failed : Math.max(1, counts.failed);
   const passed = isSuite ? counts.passed : Number(isDone);
   return { name, passed, failed, skipped: counts.skipped, seconds };
 }
 
-function countsOf(report: string): { passed: number; failed: number; skipped: number } {
+function countsOf(junit: string): { passed: number; failed: number; skipped: number } {
   let xml = "";
   try {
-    xml = readFileSync(report, "utf8");
+    xml = readFileSync(junit, "utf8");
   } catch {
     return { passed: 0, failed: 1, skipped: 0 };
   }
@@ -80,9 +102,23 @@ function countsOf(report: string): { passed: number; failed: number; skipped: nu
   return { passed: count("tests") - failed - skipped, failed, skipped };
 }
 
-mkdirSync(results, { recursive: true });
+rmSync(results, { recursive: true, force: true });
+mkdirSync(results);
 const outcomes: Outcome[] = [];
-for (const step of steps) outcomes.push(await run(step));
+const runAll = async (steps: readonly Step[]) => {
+  for (const step of steps) outcomes.push(await run(step));
+};
+await runAll([...checks, ...suiteOn("SQLite", { DATABASE_URL: undefined })]);
+const directory = mkdtempSync(join(tmpdir(), "qeetid-postgres-"));
+chmodSync(directory, 0o755); // Postgres runs as another user
+const postgres = await startPostgres(directory);
+try {
+  await runAll(suiteOn("Postgres", { QEETID_TEST_POSTGRES: "1", DATABASE_URL: postgres.url }));
+} finally {
+  await postgres.stop();
+  rmSync(directory, { recursive: true, force: true });
+}
+await runAll(binaries);
 console.log("");
 for (const { name, passed, failed, skipped, seconds } of outcomes)
   console.log(
