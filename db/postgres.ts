@@ -1,6 +1,6 @@
 import type { SQL } from "bun";
 import { drizzle } from "drizzle-orm/bun-sql";
-import { readinessCheck } from "./check.ts";
+import { Readiness } from "./check.ts";
 import type { Db, DbOptions, Reader, TransactionOptions, Tx } from "./client.ts";
 import {
   DatabaseFault,
@@ -33,7 +33,7 @@ type Run = (text: string, params: unknown[], values: boolean) => Promise<unknown
 class PostgresDb implements Db {
   readonly dialect = "postgres";
   readonly read: Reader;
-  readonly check = readinessCheck(this);
+  readonly #readiness = new Readiness(this);
   readonly #pool: PostgresPool;
   readonly #exclusive: ReturnType<typeof keyedMutex>;
   readonly #transactionLimitMs: number;
@@ -63,8 +63,14 @@ class PostgresDb implements Db {
     try {
       return await (key === undefined ? run() : this.#exclusive(key, run));
     } catch (error) {
-      throw faultOf(error) ?? error;
+      const reason = faultOf(error) ?? error;
+      this.#readiness.noteFailure(reason);
+      throw reason;
     }
+  }
+
+  check(): Promise<void> {
+    return this.#readiness.check();
   }
 
   close(): Promise<void> {

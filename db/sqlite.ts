@@ -2,7 +2,7 @@ import { Database, type Statement } from "bun:sqlite";
 import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { type AsyncRemoteCallback, drizzle } from "drizzle-orm/sqlite-proxy";
-import { readinessCheck } from "./check.ts";
+import { Readiness } from "./check.ts";
 import type { Db, DbOptions, Reader, Tx } from "./client.ts";
 import { startSyncThread, WalSync } from "./durability.ts";
 import { DatabaseOverloaded, faultOf } from "./errors.ts";
@@ -33,7 +33,7 @@ export function openSqlite(options: DbOptions): Promise<Db> {
 class SqliteDb implements Db {
   readonly dialect = "sqlite";
   readonly read: Reader;
-  readonly check = readinessCheck(this);
+  readonly #readiness = new Readiness(this);
   readonly #writer: Connection;
   readonly #reader: Connection;
   readonly #wal: WalSync | undefined;
@@ -81,11 +81,17 @@ class SqliteDb implements Db {
       result = await this.#exclusive("writer", () => this.#run(scope, work));
     } catch (error) {
       await this.#wal?.settled(); // it may say "taken" because of a row that is not on disk yet
-      throw faultOf(error) ?? error;
+      const reason = faultOf(error) ?? error;
+      this.#readiness.noteFailure(reason);
+      throw reason;
     }
     await this.#wal?.durable(); // the writer is free meanwhile: the next transactions share this sync
     for (const hook of scope.hooks) hook();
     return result;
+  }
+
+  check(): Promise<void> {
+    return this.#readiness.check();
   }
 
   async close(): Promise<void> {
