@@ -116,7 +116,8 @@ export async function assertMayManage(
   targetUserId: string,
 ): Promise<void> {
   const tenantId = tenantOf(actor);
-  if (actor.userId === targetUserId) return;
+  // A key bound to the user is not the user: its scopes may be fewer than the user's keys.
+  if (actor.kind === "user" && actor.userId === targetUserId) return;
   const isOwner = await store.hasSystemRole(q, tenantId, targetUserId);
   const keys = isOwner ? PERMISSIONS : await store.roleKeysOf(q, tenantId, targetUserId);
   const lacking = keys.find((key) => !actor.holds(key as Permission));
