@@ -50,9 +50,22 @@ export async function createApiKey(
   assertMayHandOut(actor, key);
   if (key.expiresAt && key.expiresAt <= deps.clock.now())
     throw invalidField("expires_at", "invalid", "expires_at must be in the future");
-  return deps.db.transaction((tx) => createApiKeyIn(deps, tx, actor, { ...key, tenantId }), {
-    serializeOn: tenantId,
-  });
+  const work = async (tx: Tx) => {
+    const createdBy = await makerOf(tx, actor, tenantId);
+    return createApiKeyIn(deps, tx, actor, { ...key, tenantId, createdBy });
+  };
+  return deps.db.transaction(work, { serializeOn: tenantId });
+}
+
+/**
+ * The user behind a new key. One that a key makes goes back to whoever made that key: else the first proof of an address
+ * (contract 00 §22) would end a squatter's key, and not the one that it made.
+ */
+async function makerOf(tx: Tx, actor: Actor, tenantId: string): Promise<string | null> {
+  if (actor.userId !== null || actor.kind !== "api_key") return actor.userId;
+  const own = await store.findApiKey(tx, tenantId, actor.subject);
+  if (!own || own.revokedAt !== null) throw new AppError("unauthorized"); // it ended since it was looked at
+  return own.createdBy;
 }
 
 /** The writes behind `createApiKey`, without its rules on the actor, in the caller's transaction. */
@@ -72,7 +85,7 @@ export async function createApiKeyIn(
     id: deps.random.uuid(),
     tenantId,
     userId,
-    createdBy: input.createdBy ?? ("userId" in by ? (by.userId ?? null) : null),
+    createdBy: input.createdBy ?? null,
     name,
     prefix: "", // with its first secret
     scopes: [...(input.scopes ?? [])],
