@@ -24,7 +24,7 @@ const GRACE_MS = 1_000;
  */
 export class PostgresPool {
   #sql: SQL;
-  /** Pools that fell silent, until what still runs on them has run out of time. */
+  /** Pools that lost a connection, until what still runs on them has run out of time. */
   readonly #retired = new Set<SQL>();
   #free: number;
   readonly #waiting: PromiseWithResolvers<void>[] = [];
@@ -40,18 +40,18 @@ export class PostgresPool {
     if (this.#closed) throw new Error("the database is closed");
     await this.#takeSlot();
     const sql = this.#sql;
-    const silent = () => this.#retire(sql);
+    const lost = () => this.#retire(sql);
     try {
       const reserved = await withDeadline(
         this.options.connectLimitMs + GRACE_MS,
         () => {
-          silent();
+          lost();
           return new DatabaseUnavailable("no connection to the database in time");
         },
         () => sql.reserve(),
       );
       const limitMs = this.options.statementLimitMs + GRACE_MS;
-      return new PostgresConnection(reserved, limitMs, silent, () => this.#freeSlot());
+      return new PostgresConnection(reserved, limitMs, lost, () => this.#freeSlot());
     } catch (error) {
       this.#freeSlot();
       // Refused, or timed out: no second attempt, as for a connection that breaks later.
@@ -84,7 +84,7 @@ export class PostgresPool {
     });
   }
 
-  /** The peer behind `sql` does not answer: its other connections may be as dead, so nobody gets one any more. */
+  /** A connection of `sql` broke or fell silent: the others may be as dead, so nobody gets one of them any more. */
   #retire(sql: SQL): void {
     if (this.#sql !== sql) return;
     this.#sql = this.#open();
@@ -127,7 +127,7 @@ export class PostgresConnection {
   constructor(
     private readonly reserved: ReservedSQL,
     private readonly limitMs: number,
-    private readonly onSilent: () => void,
+    private readonly onLost: () => void,
     private readonly onRelease: () => void,
   ) {}
 
@@ -138,8 +138,7 @@ export class PostgresConnection {
   /** Rows as arrays of values (`values`), or as objects. Throws DatabaseUnavailable when no answer comes. */
   async run(text: string, params: unknown[] = [], values = false): Promise<unknown[]> {
     const late = () => {
-      this.#broken = true;
-      this.onSilent();
+      this.#markLost();
       return new DatabaseUnavailable(`the database gave no answer in ${this.limitMs} ms`);
     };
     try {
@@ -148,9 +147,14 @@ export class PostgresConnection {
         return values ? query.values() : query;
       });
     } catch (error) {
-      if (isConnectionLost(error)) this.#broken = true;
+      if (isConnectionLost(error)) this.#markLost();
       throw error;
     }
+  }
+
+  #markLost(): void {
+    this.#broken = true;
+    this.onLost();
   }
 
   /** Gives it back, once, outside of a transaction; closes it when it is broken. */
