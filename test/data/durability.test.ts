@@ -1,4 +1,4 @@
-// What was answered is on disk: docs/decisions has the argument (group commit).
+// What was answered is on disk: docs/decisions/0002 has the argument.
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { fdatasyncSync, fstatSync, mkdtempSync, statSync, symlinkSync } from "node:fs";
