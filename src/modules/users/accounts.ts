@@ -138,7 +138,14 @@ export async function markEmailVerified(
   const now = deps.clock.now();
   for (const { firstProof } of deps.subjectData) await firstProof?.(deps, tx, user.id, now);
   tx.afterCommit(() => deps.principals.forget(`user:${user.id}`));
-  return store.updateUser(tx, user.id, { emailVerifiedAt: now, updatedAt: now });
+  return store.updateUser(tx, user.id, {
+    emailVerifiedAt: now,
+    updatedAt: now,
+    // Whoever manages the home sets passwords in it: accomplices that were let in before must not (contract 02 §9).
+    ...((await store.sharesOwnHome(tx, user, now)) && { tenantId: null }),
+    // A number proved by a session that ends here is not known to be the owner's.
+    ...(user.phoneVerifiedAt !== null && { phone: null, phoneVerifiedAt: null }),
+  });
 }
 
 /**

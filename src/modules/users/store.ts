@@ -1,8 +1,14 @@
-import { and, desc, eq, isNotNull, isNull, ne, sql } from "drizzle-orm";
+import { and, desc, eq, gt, isNotNull, isNull, ne, or, sql } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
 import { beyond, type Cursor } from "../../../db/keyset.ts";
 import { prepared, preparedWrite } from "../../../db/prepared.ts";
-import { memberships, passwordCredentials, tenants, users } from "../../../db/schema/index.ts";
+import {
+  apiKeys,
+  memberships,
+  passwordCredentials,
+  tenants,
+  users,
+} from "../../../db/schema/index.ts";
 
 export type UserRow = typeof users.$inferSelect;
 export type MembershipRow = typeof memberships.$inferSelect;
@@ -278,6 +284,36 @@ export async function belongsElsewhere(
     )
     .limit(1);
   return row !== undefined;
+}
+
+/** Whether the user's home is a tenant that the account founded, and others reach into: members, or keys that work. */
+export async function sharesOwnHome(
+  q: Reader,
+  { id, tenantId }: Pick<UserRow, "id" | "tenantId">,
+  now: Date,
+): Promise<boolean> {
+  if (tenantId === null) return false;
+  const founded = and(eq(tenants.id, tenantId), eq(tenants.createdBy, id));
+  const [member] = await q
+    .select({ id: tenants.id })
+    .from(tenants)
+    .innerJoin(memberships, eq(memberships.tenantId, tenants.id))
+    .where(and(founded, ne(memberships.userId, id)))
+    .limit(1);
+  if (member) return true;
+  const [key] = await q
+    .select({ id: tenants.id })
+    .from(tenants)
+    .innerJoin(apiKeys, eq(apiKeys.tenantId, tenants.id))
+    .where(
+      and(
+        founded,
+        isNull(apiKeys.revokedAt),
+        or(isNull(apiKeys.expiresAt), gt(apiKeys.expiresAt, now)),
+      ),
+    )
+    .limit(1);
+  return key !== undefined;
 }
 
 /** Takes a tenant away from those whose home it is. */
