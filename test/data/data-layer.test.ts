@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { and, asc, count, desc, eq, gt, isNull, sql } from "drizzle-orm";
 import type { Db, Tx } from "../../db/client.ts";
 import { dialect } from "../../db/dialect.ts";
-import { TransactionTimeout, violationOf } from "../../db/errors.ts";
+import { violationOf } from "../../db/errors.ts";
 import { before } from "../../db/keyset.ts";
 import {
   auditNodes,
@@ -333,36 +333,6 @@ describe(`data layer on ${dialect}`, () => {
     expect(rows[0]!.slug).toBe("acme");
   });
 
-  test("refuses a nested transaction instead of waiting for itself", async () => {
-    await expect(db.transaction(async () => db.transaction(async () => {}))).rejects.toThrow(
-      "nested",
-    );
-  });
-
-  test("refuses the tx after the callback has settled", async () => {
-    let leaked: Tx | undefined;
-    await db.transaction(async (tx) => {
-      leaked = tx;
-    });
-    await expect(
-      (async () => leaked!.insert(tenants).values(newTenant({ slug: "leak" })))(),
-    ).rejects.toThrow();
-    expect(await db.read.$count(tenants, eq(tenants.slug, "leak"))).toBe(0);
-  });
-
-  test("work that swallows a database error does not commit", async () => {
-    const [first, second] = [newUser({ emailKey: "swallow" }), newUser({ emailKey: "swallow" })];
-    const attempt = db.transaction(async (tx) => {
-      await tx.insert(users).values(first);
-      await tx
-        .insert(users)
-        .values(second)
-        .catch(() => {});
-    });
-    await expect(attempt).rejects.toThrow("swallowed");
-    expect(await db.read.$count(users, eq(users.emailKey, "swallow"))).toBe(0);
-  });
-
   test("only shared builder methods compile on the handles", () => {
     // @ts-expect-error: db.read has no writes
     void (() => db.read.insert);
@@ -373,37 +343,6 @@ describe(`data layer on ${dialect}`, () => {
   test.skipIf(dialect === "postgres")("writes cannot go through the read handle", async () => {
     const handle = db.read as unknown as Tx; // on Postgres by type only
     await expect((async () => handle.insert(tenants).values(newTenant()))()).rejects.toThrow();
-  });
-
-  test("a stuck transaction is rolled back and the queue moves on", async () => {
-    const impatient = await freshDb({ transactionLimitMs: 100 });
-    const stuck = impatient.transaction(async (tx) => {
-      await tx.insert(tenants).values(newTenant({ slug: "stuck" }));
-      await new Promise(() => {});
-    });
-    const next = impatient.transaction((tx) =>
-      tx.insert(tenants).values(newTenant({ slug: "next" })),
-    );
-    await expect(stuck).rejects.toBeInstanceOf(TransactionTimeout);
-    await next;
-    expect(await impatient.read.select({ slug: tenants.slug }).from(tenants)).toEqual([
-      { slug: "next" },
-    ]);
-    await impatient.close();
-  });
-
-  test("afterCommit hooks run only after a commit", async () => {
-    const ran: string[] = [];
-    await db.transaction(async (tx) => {
-      tx.afterCommit(() => ran.push("kept"));
-    });
-    await db
-      .transaction(async (tx) => {
-        tx.afterCommit(() => ran.push("dropped"));
-        throw new Error();
-      })
-      .catch(() => {});
-    expect(ran).toEqual(["kept"]);
   });
 
   test("readiness is a write, and asked as often as one likes", async () => {
