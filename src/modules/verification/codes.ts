@@ -9,6 +9,12 @@ export const CODE_TTL_SECONDS = 600;
 /** Wrong tries that void a code: a guess at one of a million. */
 const MAX_TRIES = 5;
 
+/** Codes of one purpose that a user gets within a day, whoever asks: fifty guesses at one of a million. */
+const MAX_CODES_A_DAY = 10;
+/** Codes that one e-mail address gets on a day, from all accounts together. */
+const MAX_CODES_TO_ADDRESS = 20;
+const DAY_MS = 86_400_000;
+
 /** Under a server key: an unkeyed hash of six digits is undone by trying them all. */
 const hashOf = (deps: Deps, id: string, code: string): string =>
   Buffer.from(deps.derivedKeys.hmac("otp", `${id}\n${code}`)).toString("base64url");
@@ -21,6 +27,36 @@ function newCode(deps: Deps): string {
     const number = Buffer.from(deps.random.bytes(4)).readUInt32BE(0);
     if (number < limit) return String(number % 1_000_000).padStart(6, "0");
   }
+}
+
+/**
+ * Counts a code that somebody asks for, in the transaction that issues it. The caller's own bucket bounds one caller, not
+ * a tenant's hundred keys nor a hundred accounts, each with a claim to one address. Throws 429.
+ */
+export async function assertMayAskForCode(
+  deps: Deps,
+  tx: Tx,
+  { userId, purpose, emailKey }: { userId: string; purpose: store.Purpose; emailKey?: string },
+): Promise<void> {
+  const now = deps.clock.now();
+  const since = new Date(now.getTime() - DAY_MS);
+  if ((await store.countSince(tx, { userId, purpose, since }, MAX_CODES_A_DAY)) >= MAX_CODES_A_DAY)
+    throw tooMany("too many codes for this user today");
+  if (emailKey === undefined) return;
+  if ((await countMessage(deps, tx, emailKey)) > MAX_CODES_TO_ADDRESS)
+    throw tooMany("too many codes to this address today");
+}
+
+export const tooMany = (detail: string): AppError =>
+  new AppError("too_many_requests", detail, { headers: { "retry-after": "3600" } });
+
+/** Messages to this number or address on this UTC day, this one included. */
+export function countMessage(deps: Deps, tx: Tx, destination: string): Promise<number> {
+  const now = deps.clock.now();
+  const day = now.toISOString().slice(0, 10);
+  const mac = deps.derivedKeys.hmac("sms", `${destination}\n${day}`);
+  const expiresAt = new Date(now.getTime() + 2 * DAY_MS);
+  return store.countMessage(tx, Buffer.from(mac).toString("base64url"), expiresAt);
 }
 
 /** Makes a code for `destination`, good for ten minutes; older ones of the purpose end. */

@@ -17,7 +17,15 @@ import {
   type UserRow,
   updateUserRow,
 } from "../users/service.ts";
-import { CODE_TTL_SECONDS, issueCode, judgeCode, judgeRow } from "./codes.ts";
+import {
+  assertMayAskForCode,
+  CODE_TTL_SECONDS,
+  countMessage,
+  issueCode,
+  judgeCode,
+  judgeRow,
+  tooMany,
+} from "./codes.ts";
 import * as store from "./store.ts";
 
 export { verificationSubjectData } from "./subject-data.ts";
@@ -25,7 +33,6 @@ export { verificationSubjectData } from "./subject-data.ts";
 const TTL = inWords(CODE_TTL_SECONDS);
 /** Toll fraud: a premium number earns its owner money with each message (contract 02 §11.3). */
 const MAX_MESSAGES_A_DAY = 5;
-const DAY_MS = 86_400_000;
 
 /** Whom a verification is about: oneself, or a user at home in the actor's tenant (contract 02 §9, 07 §1.7). */
 async function target(deps: Deps, actor: Actor, userId: string): Promise<UserRow> {
@@ -74,7 +81,11 @@ export async function startEmailVerification(
   if (email !== undefined && email !== "" && parseEmail(email).emailKey !== user.emailKey)
     throw invalidField("email", "not_allowed", "email is not the address of this account");
   if (user.emailVerifiedAt !== null) return;
-  await deps.db.transaction((tx) => sendEmailCode(deps, tx, user));
+  const { emailKey } = user;
+  await deps.db.transaction(async (tx) => {
+    await assertMayAskForCode(deps, tx, { userId, purpose: "email", emailKey });
+    await sendEmailCode(deps, tx, user);
+  });
 }
 
 /** Throws `bad_request` for a code that is wrong, used, expired, or went to an address that is no longer the user's. */
@@ -148,12 +159,9 @@ export async function startPhoneVerification(
   if (!number) throw invalidField("phone", "required", "phone is required: none is on file");
   if (number !== user.phone && actor.userId !== userId)
     throw invalidField("phone", "not_allowed", "phone is not the number of this account");
-  const now = deps.clock.now();
-  const day = now.toISOString().slice(0, 10);
-  const key = Buffer.from(deps.derivedKeys.hmac("sms", `${number}\n${day}`)).toString("base64url");
   const isOver = await deps.db.transaction(async (tx) => {
-    const expiresAt = new Date(now.getTime() + 2 * DAY_MS);
-    if ((await store.countMessage(tx, key, expiresAt)) > MAX_MESSAGES_A_DAY) return true;
+    await assertMayAskForCode(deps, tx, { userId, purpose: "phone" });
+    if ((await countMessage(deps, tx, number)) > MAX_MESSAGES_A_DAY) return true;
     const { code } = await issueCode(deps, tx, { userId, purpose: "phone", destination: number });
     await queueMail(deps, tx, {
       template: "sms_code",
@@ -165,10 +173,7 @@ export async function startPhoneVerification(
     });
     return false;
   });
-  if (isOver)
-    throw new AppError("too_many_requests", "too many messages to this number today", {
-      headers: { "retry-after": "3600" },
-    });
+  if (isOver) throw tooMany("too many messages to this number today");
 }
 
 /** Stores the number that was proved. Throws as `confirmEmail`. */
@@ -220,6 +225,8 @@ export async function startEmailChange(deps: Deps, actor: Actor, email: string):
     throw new AppError("step_up_required", "sign in again, then change the address");
   const address = parseEmail(email);
   await deps.db.transaction(async (tx) => {
+    const { emailKey } = address;
+    await assertMayAskForCode(deps, tx, { userId: userId!, purpose: "email_change", emailKey });
     const { code } = await issueCode(deps, tx, {
       userId: userId!,
       purpose: "email_change",

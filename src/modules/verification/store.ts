@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, sql } from "drizzle-orm";
+import { and, desc, eq, gt, isNull, sql } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
 import { smsCounters, verifications } from "../../../db/schema/index.ts";
 
@@ -41,6 +41,26 @@ export async function newest(
   return row;
 }
 
+/** Codes made for a user since an instant, counted up to `most`. */
+export async function countSince(
+  q: Reader,
+  { userId, purpose, since }: { userId: string; purpose: Purpose; since: Date },
+  most: number,
+): Promise<number> {
+  const rows = await q
+    .select({ id: verifications.id })
+    .from(verifications)
+    .where(
+      and(
+        eq(verifications.userId, userId),
+        eq(verifications.purpose, purpose),
+        gt(verifications.createdAt, since),
+      ),
+    )
+    .limit(most);
+  return rows.length;
+}
+
 export async function findVerification(
   q: Reader,
   id: string,
@@ -75,7 +95,7 @@ export async function spendTry(tx: Tx, id: string, maxTries: number): Promise<nu
   return row?.failedCount;
 }
 
-/** Messages to this number today, this one included. */
+/** Counts one more message under a key, and answers how many there are. */
 export async function countMessage(tx: Tx, key: string, expiresAt: Date): Promise<number> {
   const [row] = await tx
     .insert(smsCounters)
