@@ -1,0 +1,34 @@
+/** Requests that cost the server much more than their sender. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type SignedUp, startServer, type TestServer } from "../support/server.ts";
+
+let server: TestServer;
+let owner: SignedUp;
+beforeAll(async () => {
+  server = await startServer();
+  owner = await server.signUp();
+});
+afterAll(() => server.stop());
+
+/** The whole answer, as text. */
+async function post(path: string, body: string): Promise<{ status: number; text: string }> {
+  const response = await fetch(server.base + path, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${owner.token}` },
+    body,
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+// Each took a second of the main thread; the second one's answer was 27 MB.
+test.each([
+  { name: "numbers for objects", one: "0", count: 500_000, status: 400 },
+  { name: "objects without a member", one: "{}", count: 340_000, status: 422 },
+])("a megabyte of $name is refused with a few words", async ({ one, count, status }) => {
+  const users = Array(count).fill(one).join(",");
+  const startedAt = performance.now();
+  const answer = await post("/v1/users/bulk", `{"users":[${users}]}`);
+  expect(performance.now() - startedAt).toBeLessThan(500);
+  expect(answer.status).toBe(status);
+  expect(answer.text.length).toBeLessThan(10_000);
+});
