@@ -1,6 +1,6 @@
 /** Requests that cost the server much more than their sender. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type SignedUp, startServer, type TestServer } from "../support/server.ts";
+import { PASSWORD, type SignedUp, startServer, type TestServer } from "../support/server.ts";
 
 let server: TestServer;
 let owner: SignedUp;
@@ -31,4 +31,36 @@ test.each([
   expect(performance.now() - startedAt).toBeLessThan(500);
   expect(answer.status).toBe(status);
   expect(answer.text.length).toBeLessThan(10_000);
+});
+
+test("imports take turns: a tenant has one under way, and all together one hash", async () => {
+  const others = await Promise.all([server.signUp(), server.signUp()]);
+  const hash = server.deps.passwords.hash;
+  let [running, most] = [0, 0];
+  server.deps.passwords.hash = async (password) => {
+    most = Math.max(most, ++running);
+    return hash(password).finally(() => {
+      running -= 1;
+    });
+  };
+  const importBy = ({ token: as, userId }: SignedUp, word: string) => {
+    const users = Array.from({ length: 20 }, (_, n) => ({
+      email: `${word}-${n}-${userId}@example.com`,
+      password: PASSWORD,
+    }));
+    return server.call("POST", "/v1/users/bulk", { as, body: { users } });
+  };
+  try {
+    const [first, second, ...elsewhere] = await Promise.all([
+      importBy(owner, "a"),
+      importBy(owner, "b"),
+      ...others.map((one) => importBy(one, "c")),
+    ]);
+    expect([first.status, second.status].sort()).toEqual([200, 429]);
+    for (const { body } of elsewhere) expect(body).toEqual({ succeeded: 20, failed: 0 });
+    expect(most).toBe(1);
+    expect((await importBy(owner, "d")).body).toEqual({ succeeded: 20, failed: 0 });
+  } finally {
+    server.deps.passwords.hash = hash;
+  }
 });
