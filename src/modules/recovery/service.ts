@@ -12,7 +12,7 @@ import { clearAttempts, completeSignIn, countersOf, type SignedIn } from "../ses
 import { findUser, markEmailVerified, setPassword, type UserRow } from "../users/service.ts";
 import * as store from "./store.ts";
 
-export { type LinkRequest, startMagicLink, startPasswordReset } from "./start.ts";
+export { startMagicLink, startPasswordReset } from "./start.ts";
 export { recoverySubjectData } from "./subject-data.ts";
 
 interface Token {

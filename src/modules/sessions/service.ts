@@ -1,7 +1,7 @@
 /** The door to sessions: how they begin, what they are good for, how they end. */
 export { authenticate } from "./authenticate.ts";
-export { decideFactors, type FactorsSatisfied } from "./factors.ts";
-export { countersOf, type FailureReason, guarded, type KnownUser } from "./lockout.ts";
+export { decideFactors } from "./factors.ts";
+export { countersOf, guarded } from "./lockout.ts";
 export {
   endHostedSession,
   endHostedSessionOf,
@@ -15,14 +15,12 @@ export {
 } from "./manage.ts";
 export {
   issuePair,
-  type Opened,
   openSession,
   openSuccessor,
-  type SignInMethod,
   type TokenPair,
 } from "./open.ts";
 export { provePassword } from "./prove-password.ts";
 export { refreshSession } from "./refresh.ts";
 export { completeSignIn, type SignedIn } from "./sign-in.ts";
-export { clearAttempts, type LoginSessionRow, type SessionRow, touchSessions } from "./store.ts";
+export { clearAttempts, type SessionRow, touchSessions } from "./store.ts";
 export { sessionsSubjectData } from "./subject-data.ts";
