@@ -53,13 +53,15 @@ export async function setOwnPassword(
   }
   assertAcceptablePassword(input.password, { email: user.email, field: input.field });
   const passwordHash = await deps.passwords.hash(input.password);
-  const work = (tx: Tx) =>
-    replacePassword(deps, tx, actor, {
+  const work = async (tx: Tx) => {
+    await assertUnchanged(tx, userId, current);
+    await replacePassword(deps, tx, actor, {
       user,
       passwordHash,
       by: "user",
       ...(actor.sessionId !== null && { exceptSessionId: actor.sessionId }),
     });
+  };
   await deps.db.transaction(work, { serializeOn: user.tenantId ?? "platform" });
 }
 
@@ -73,9 +75,12 @@ export async function setUserPassword(
   const found = await store.findMember(deps.db.read, tenantOf(actor), userId);
   if (!found) throw new AppError("not_found");
   assertAcceptablePassword(password, { email: found.user.email, field: "password" });
+  const isOwn = actor.userId === userId;
+  const current = isOwn ? await store.findPasswordHash(deps.db.read, userId) : null;
   const passwordHash = await deps.passwords.hash(password);
   const work = async (tx: Tx) => {
     const user = await managed(deps, tx, actor, userId);
+    if (isOwn) await assertUnchanged(tx, userId, current);
     if (await store.belongsElsewhere(tx, userId, tenantOf(actor)))
       throw new AppError(
         "forbidden",
@@ -84,6 +89,14 @@ export async function setUserPassword(
     await replacePassword(deps, tx, actor, { user, passwordHash, by: "admin" });
   };
   await deps.db.transaction(work, { serializeOn: tenantOf(actor) });
+}
+
+/**
+ * While the new password was hashed, a reset may have taken the account out of the caller's hands. Throws `unauthorized`:
+ * what they proved holds no more.
+ */
+async function assertUnchanged(tx: Tx, userId: string, current: string | null): Promise<void> {
+  if ((await store.findPasswordHash(tx, userId)) !== current) throw new AppError("unauthorized");
 }
 
 async function replacePassword(
