@@ -41,38 +41,74 @@ function explainSqlite(connection: RawConnection): Explain {
 interface PostgresPlan {
   "Node Type": string;
   "Relation Name"?: string;
+  "Index Name"?: string;
   "Index Cond"?: string;
   Plans?: PostgresPlan[];
 }
 
-function explainPostgres(connection: RawConnection): Explain {
+async function explainPostgres(connection: RawConnection): Promise<Explain> {
+  const rows = await connection.values(
+    "select relname, pg_get_indexdef(indexrelid, 1, true), indpred is not null from pg_index join pg_class on pg_class.oid = indexrelid",
+  );
+  const indexes: Indexes = new Map(
+    rows.map(([name, first, isPartial]) => [String(name), { first: String(first), isPartial }]),
+  );
   return async (text) => {
-    // A prepared statement has a plan for parameters that nobody has given yet.
-    await connection.values(`prepare explained as ${text}`);
+    await connection.values("begin");
     try {
-      const [types] = await connection.values(
-        "select cardinality(parameter_types) from pg_prepared_statements where name = 'explained'",
-      );
-      const nulls = Array.from({ length: Number(types![0]) }, () => "null").join(", ");
-      const [row] = await connection.values(
-        `explain (format json) execute explained${nulls && `(${nulls})`}`,
-      );
-      const json = row![0];
-      const [{ Plan }] = typeof json === "string" ? JSON.parse(json) : json;
-      return scansOf(Plan);
+      for (;;) {
+        const scans = wholeScansOf(await planOf(connection, text), indexes);
+        const partial = scans.find(({ index }) => index && indexes.get(index)?.isPartial)?.index;
+        if (partial === undefined) return scans.map(({ table }) => table);
+        // Tables are empty here, so all of a partial index costs what one row of the right index does. Would
+        // another serve, had the planner not taken this one?
+        await connection.values(`drop index "${partial}"`);
+      }
     } finally {
-      await connection.values("deallocate explained");
+      await connection.values("rollback");
     }
   };
 }
 
-/** With sequential scans forbidden, one that is left has no index to use; nor has an index without a condition. */
-function scansOf(plan: PostgresPlan): string[] {
+/** By name: the first column or expression, and whether only some rows are in it. */
+type Indexes = ReadonlyMap<string, { first: string; isPartial: unknown }>;
+
+async function planOf(connection: RawConnection, text: string): Promise<PostgresPlan> {
+  // A prepared statement has a plan for parameters that nobody has given yet.
+  await connection.values(`prepare explained as ${text}`);
+  try {
+    const [types] = await connection.values(
+      "select cardinality(parameter_types) from pg_prepared_statements where name = 'explained'",
+    );
+    const nulls = Array.from({ length: Number(types![0]) }, () => "null").join(", ");
+    const [row] = await connection.values(
+      `explain (format json) execute explained${nulls && `(${nulls})`}`,
+    );
+    const json = row![0];
+    const [{ Plan }] = typeof json === "string" ? JSON.parse(json) : json;
+    return Plan;
+  } finally {
+    await connection.values("deallocate explained");
+  }
+}
+
+/**
+ * With sequential scans forbidden, one that is left has no index to use. An index is read as a whole as well when no
+ * condition is on its first column.
+ */
+function wholeScansOf(
+  plan: PostgresPlan,
+  indexes: Indexes,
+): { table: string; index: string | undefined }[] {
+  const index = plan["Index Name"];
+  const condition = plan["Index Cond"] ?? "";
   const isWhole =
     plan["Node Type"] === "Seq Scan" ||
-    (/Index (Only )?Scan/.test(plan["Node Type"]) && plan["Index Cond"] === undefined);
-  const own = isWhole && plan["Relation Name"] ? [plan["Relation Name"]] : [];
-  return [...own, ...(plan.Plans ?? []).flatMap(scansOf)];
+    (/Index (Only )?Scan/.test(plan["Node Type"]) &&
+      !condition.includes(indexes.get(index!)?.first ?? ""));
+  const table = isWhole ? plan["Relation Name"] : undefined;
+  const own = table === undefined ? [] : [{ table, index }];
+  return [...own, ...(plan.Plans ?? []).flatMap((one) => wholeScansOf(one, indexes))];
 }
 
 /** `from "users" "u"`: SQLite names the alias. */
@@ -117,7 +153,8 @@ if (dialect === "postgres") {
   await connection.values("set enable_seqscan = off");
   await connection.values("set plan_cache_mode = force_generic_plan");
 }
-const explain = dialect === "postgres" ? explainPostgres(connection) : explainSqlite(connection);
+const explain =
+  dialect === "postgres" ? await explainPostgres(connection) : explainSqlite(connection);
 const explained = [...texts].filter((text) =>
   /^\s*(select|insert|update|delete|with)\b/i.test(text),
 );
