@@ -1,5 +1,6 @@
 /** Requests that cost the server much more than their sender. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { listAudit } from "../../src/modules/audit/service.ts";
 import { PASSWORD, type SignedUp, startServer, type TestServer } from "../support/server.ts";
 
 let server: TestServer;
@@ -63,4 +64,17 @@ test("imports take turns: a tenant has one under way, and all together one hash"
   } finally {
     server.deps.passwords.hash = hash;
   }
+});
+
+test("searches of the audit log take turns, and no log has more than four", async () => {
+  const search = (filter: { q?: string }) =>
+    listAudit(server.deps, owner.tenantId, filter, { limit: 1, cursor: undefined });
+  const many = await Promise.allSettled(Array.from({ length: 10 }, () => search({ q: "tenant" })));
+  const refused = many.filter((one) => one.status === "rejected");
+  expect(refused).toHaveLength(6);
+  for (const { reason } of refused) expect(reason).toMatchObject({ code: "too_many_requests" });
+  expect((await search({ q: "tenant" })).items).toHaveLength(1);
+  // A page that an index serves waits for nobody.
+  const pages = await Promise.all(Array.from({ length: 10 }, () => search({})));
+  expect(pages.every(({ items }) => items.length === 1)).toBe(true);
 });

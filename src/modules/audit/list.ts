@@ -55,22 +55,60 @@ export async function listAudit(
   let beforeSeq = Math.min(untilSeq, start ?? Number.MAX_SAFE_INTEGER);
 
   const fits = matcherOf(filter, actions, indexed);
-  const items: AuditRow[] = [];
-  for (let seen = 0; seen < SCAN_LIMIT; ) {
-    const wanted = fits === undefined ? limit + 1 : BATCH;
-    const rows = await listEvents(deps.db.read, logId, { fromSeq, beforeSeq }, indexed, wanted);
-    for (const row of rows) {
-      if (!(fits?.(row) ?? true)) continue;
-      if (items.length === limit)
-        return { items, next_cursor: cursorOf(deps, logId, filter, items.at(-1)!.seq) };
-      items.push(row);
+  if (fits === undefined) return scan();
+  return inTurn(deps, logId, scan);
+
+  async function scan() {
+    const items: AuditRow[] = [];
+    for (let seen = 0; seen < SCAN_LIMIT; ) {
+      const wanted = fits === undefined ? limit + 1 : BATCH;
+      const rows = await listEvents(deps.db.read, logId, { fromSeq, beforeSeq }, indexed, wanted);
+      for (const row of rows) {
+        if (!(fits?.(row) ?? true)) continue;
+        if (items.length === limit)
+          return { items, next_cursor: cursorOf(deps, logId, filter, items.at(-1)!.seq) };
+        items.push(row);
+      }
+      if (rows.length < wanted) return { items, next_cursor: "" };
+      beforeSeq = rows.at(-1)!.seq;
+      seen += rows.length;
+      await nextTurn(); // SQLite answers at once: without this, nobody else would get a turn
     }
-    if (rows.length < wanted) return { items, next_cursor: "" };
-    beforeSeq = rows.at(-1)!.seq;
-    seen += rows.length;
-    await nextTurn(); // SQLite answers at once: without this, nobody else would get a turn
+    return { items, next_cursor: cursorOf(deps, logId, filter, beforeSeq) };
   }
-  return { items, next_cursor: cursorOf(deps, logId, filter, beforeSeq) };
+}
+
+/** Searches of one log that may wait or run. */
+const MAX_SEARCHES = 4;
+
+interface Searches {
+  readonly byLog: Map<string, number>;
+  last: Promise<unknown>;
+}
+const searchesOf = new WeakMap<Deps, Searches>();
+
+/**
+ * One search at a time: thirty a second, which one user may ask for, are more than a core can look through, and they
+ * would share it with all other requests. Throws 429 when too many of one log wait.
+ */
+async function inTurn<T>(deps: Deps, logId: string, search: () => Promise<T>): Promise<T> {
+  const searches = searchesOf.get(deps) ?? { byLog: new Map(), last: Promise.resolve() };
+  searchesOf.set(deps, searches);
+  const waiting = searches.byLog.get(logId) ?? 0;
+  if (waiting >= MAX_SEARCHES)
+    throw new AppError("too_many_requests", "too many searches at once", {
+      headers: { "retry-after": "1" },
+    });
+  searches.byLog.set(logId, waiting + 1);
+  const mine = searches.last.then(search);
+  searches.last = mine.catch(() => {});
+  try {
+    return await mine;
+  } finally {
+    const left = searches.byLog.get(logId)! - 1;
+    if (left === 0) searches.byLog.delete(logId);
+    else searches.byLog.set(logId, left);
+  }
 }
 
 export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
