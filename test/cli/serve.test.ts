@@ -303,6 +303,54 @@ describe.skipIf(isPostgresRun)("serve", () => {
     await other.stop();
   }, 40_000);
 
+  test("audit verify: unbroken beside the server, in an export too; a changed row is named", async () => {
+    const server = await start();
+    const { cwd } = server;
+    const signUp = await callApi(server.base, "/v1/auth/signup", {
+      body: { email: "ada@example.com", password: PASSWORD },
+    });
+    const log = signUp.body.tenant_id;
+    const sound = await runProgram(["audit", "verify", "--json"], { cwd });
+    expect(sound.exitCode).toBe(0);
+    expect(JSON.parse(sound.stdout).logs.map((one: { log: string }) => one.log)).toEqual(
+      expect.arrayContaining(["platform", log]),
+    );
+    const exported = await runProgram(["audit", "export", "--tenant", log], { cwd });
+    const file = join(cwd, "audit.jsonl");
+    writeFileSync(file, exported.stdout);
+    expect((await runProgram(["audit", "verify", file], { cwd })).exitCode).toBe(0);
+    writeFileSync(
+      file,
+      exported.stdout.replace('"action":"tenant.created"', '"action":"tenant.deleted"'),
+    );
+    const forged = await runProgram(["audit", "verify", file], { cwd });
+    expect(forged.exitCode).toBe(1);
+    expect(forged.stdout).toContain(": broken in line ");
+    await server.stop();
+
+    const db = new Database(join(server.dataDir, "qeetid.db"));
+    db.run("drop trigger audit_events_erasure_only");
+    db.run("update audit_events set action = 'auth.logged_out' where log_id = ? and seq = 1", [
+      log,
+    ]);
+    db.close();
+    const broken = await runProgram(["audit", "verify"], { cwd });
+    expect(broken.exitCode).toBe(1);
+    expect(broken.stdout).toContain(`${log}: broken at event `);
+    const other = await runProgram(["audit", "verify", "--tenant", "platform"], { cwd });
+    expect(other.exitCode).toBe(0);
+  }, 30_000);
+
+  test("openapi prints the document, whatever database is set", async () => {
+    const { exitCode, stdout } = await runProgram(["openapi"], {
+      env: { DATABASE_URL: "postgres://nobody@127.0.0.1:1/none" },
+    });
+    expect(exitCode).toBe(0);
+    const document = JSON.parse(stdout);
+    expect(document.openapi).toStartWith("3.1");
+    expect(document.paths["/v1/auth/signup"].post).toBeObject();
+  }, 30_000);
+
   test("healthcheck: 0 while it runs, 1 after", async () => {
     const server = await start();
     const argv = ["healthcheck", "--http-port", String(server.port)];
