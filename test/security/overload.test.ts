@@ -1,6 +1,9 @@
 /** Requests that cost the server much more than their sender. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { sessions } from "../../db/schema/index.ts";
 import { listAudit } from "../../src/modules/audit/service.ts";
+import { audited } from "../auth/support.ts";
+import { ok } from "../rbac/support.ts";
 import { PASSWORD, type SignedUp, startServer, type TestServer } from "../support/server.ts";
 
 let server: TestServer;
@@ -77,4 +80,27 @@ test("searches of the audit log take turns, and no log has more than four", asyn
   // A page that an index serves waits for nobody.
   const pages = await Promise.all(Array.from({ length: 10 }, () => search({})));
   expect(pages.every(({ items }) => items.length === 1)).toBe(true);
+});
+
+test("ending hundreds of sessions writes down two hundred, and one event for the rest", async () => {
+  const person = await server.signUp();
+  const { userId, tenantId } = person;
+  const createdAt = server.clock.now();
+  const row = { userId, tenantId, method: "tenant_switch", authTime: createdAt, amr: ["pwd"] };
+  const ids = Array.from({ length: 250 }, () => server.deps.random.uuid());
+  await server.deps.db.transaction(async (tx) => {
+    await tx
+      .insert(sessions)
+      .values(ids.map((id) => ({ ...row, id, createdAt, lastSeenAt: createdAt })));
+  });
+  const before = (await audited(server, tenantId, "session.revoked")).length;
+  ok(await server.call("DELETE", "/v1/auth/sessions", { as: person.token }), 204);
+  const events = (await audited(server, tenantId, "session.revoked")).slice(
+    0,
+    -before || undefined,
+  );
+  expect(events).toHaveLength(201);
+  expect(events[0]?.metadata).toEqual({ user_id: userId, reason: "user", sessions: 50 });
+  const list = await server.call("GET", "/v1/auth/sessions?active=true", { as: person.token });
+  expect(list.body.items).toHaveLength(1);
 });

@@ -103,7 +103,7 @@ async function end(
 }
 
 /** Event and audit event of a session that this transaction has revoked. */
-export async function announceEnd(
+async function announceEnd(
   deps: Deps,
   tx: Tx,
   by: Author,
@@ -125,6 +125,35 @@ export async function announceEnd(
   tx.afterCommit(() => deps.principals.forget(`session:${id}`));
 }
 
+/** Sessions of one transaction that are announced one by one. */
+const MAX_ANNOUNCED = 200;
+
+/**
+ * Events and audit events of a user's sessions that this transaction has revoked. Whoever opened a hundred thousand first
+ * must not hold the only writer for as long as it takes to write down each: those beyond 200 share one audit event.
+ */
+export async function announceEnds(
+  deps: Deps,
+  tx: Tx,
+  by: Author,
+  ended: readonly Pick<store.SessionRow, "id" | "userId" | "tenantId">[],
+  reason: RevocationReason,
+): Promise<void> {
+  for (const session of ended.slice(0, MAX_ANNOUNCED))
+    await announceEnd(deps, tx, by, session, reason);
+  const rest = ended.slice(MAX_ANNOUNCED);
+  const [first] = rest;
+  if (first === undefined) return;
+  const { userId, tenantId } = first;
+  await recordAudit(deps, tx, by, {
+    tenantId,
+    action: "session.revoked",
+    resource: { type: "session", id: null },
+    metadata: { user_id: userId, reason, sessions: rest.length },
+  });
+  tx.afterCommit(() => deps.principals.forget(`user:${userId}`));
+}
+
 /** Ends all sessions of the actor's user but the current one. */
 export async function endOtherSessions(deps: Deps, actor: Actor): Promise<void> {
   const userId = actor.userId!;
@@ -136,7 +165,7 @@ export async function endOtherSessions(deps: Deps, actor: Actor): Promise<void> 
         "user",
         deps.clock.now(),
       );
-      for (const session of ended) await announceEnd(deps, tx, actor, session, "user");
+      await announceEnds(deps, tx, actor, ended, "user");
     },
     { serializeOn: actor.tenantId ?? "platform" },
   );

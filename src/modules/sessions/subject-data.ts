@@ -1,5 +1,5 @@
 import type { SubjectData } from "../../platform/subject-data.ts";
-import { announceEnd } from "./manage.ts";
+import { announceEnds } from "./manage.ts";
 import * as store from "./store.ts";
 
 export const sessionsSubjectData: SubjectData = [
@@ -14,8 +14,7 @@ export const sessionsSubjectData: SubjectData = [
       );
       // A whole tenant's end is one event of its own; ten thousand more would say nothing new.
       if (userId !== undefined)
-        for (const session of ended)
-          await announceEnd(deps, tx, { system: true, userId }, session, reason);
+        await announceEnds(deps, tx, { system: true, userId }, ended, reason);
       return ended.length;
     },
     purge: "cascade",
@@ -36,8 +35,7 @@ export const sessionsSubjectData: SubjectData = [
       })),
     firstProof: async (deps, tx, userId, at) => {
       const ended = await store.revokeSessions(tx, { userId }, "first_proof", at);
-      for (const session of ended)
-        await announceEnd(deps, tx, { system: true, userId }, session, "first_proof");
+      await announceEnds(deps, tx, { system: true, userId }, ended, "first_proof");
     },
   },
   // They end with their session: refresh looks at that first.
