@@ -60,11 +60,11 @@ function mailInWords({ smtp, env, publicUrl }: Config): string {
     : "no mail server is set (SMTP_HOST, SMTP_FROM): nobody gets reset and verification mails";
 }
 
-/** The command to type next, with the flags that make it find this server's data. */
-function nextStep(config: Config): string {
-  const dataDir =
-    config.dataDir === `${process.cwd()}/qeetid-data` ? "" : ` --data-dir ${config.dataDir}`;
-  return `Next, in a second terminal:\n  ${commandName()} admin create --email you@example.com --tenant Acme --api-key${dataDir}`;
+/** The command to type next, with what makes it find this server's data from any directory. */
+function nextStep({ dataDir, databaseUrl }: Config): string {
+  const isElsewhere = databaseUrl !== `sqlite:${dataDir}/qeetid.db`;
+  const command = `${commandName()} admin create --email you@example.com --tenant Acme --api-key --data-dir ${dataDir}`;
+  return `Next, in a second terminal${isElsewhere ? ", with the same DATABASE_URL" : ""}:\n  ${command}`;
 }
 
 const commandName = (): string =>
