@@ -5,7 +5,7 @@
  * beside the ceiling of a bare Bun server that does the same reads, writes, hash and signature, in the same run. Server,
  * database and load generator share the machine's cores: read the ratio, not the absolute figure.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -36,6 +36,7 @@ async function parent(): Promise<void> {
   for (const dialect of ["sqlite", "postgres"] as const) {
     if (options.only !== undefined && options.only !== dialect) continue;
     const dir = mkdtempSync(join(tmpdir(), "qeetid-bench-"));
+    chmodSync(dir, 0o755); // Postgres runs as a user of its own when this one is root
     const postgres = dialect === "postgres" ? await startPostgres(join(dir, "pg")) : undefined;
     try {
       const run = Bun.spawn(
