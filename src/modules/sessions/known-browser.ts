@@ -2,6 +2,7 @@
 import type { Deps } from "../../deps.ts";
 import { isSameText } from "../../platform/crypto/tokens.ts";
 
+/** Of a mark: four bytes say when it was made, in seconds; the rest is random. */
 const MARK_BYTES = 16;
 /** Accounts that one browser is remembered for; the cookie stays under 400 bytes. */
 const MAX_ACCOUNTS = 5;
@@ -18,7 +19,11 @@ const entriesOf = (cookie: string | undefined): string[] =>
     .filter((entry) => ENTRY.test(entry))
     .slice(0, MAX_ACCOUNTS);
 
-/** The mark that this browser got when `emailKey` signed in with it; undefined where it never did. */
+/** When a mark was made, to the second. */
+export const markedAt = (mark: string): Date =>
+  new Date(Buffer.from(mark, "base64url").readUInt32BE(0) * 1000);
+
+/** The mark that this browser got when `emailKey` signed in with it last; undefined where it never did. */
 export function knownMark(
   deps: Pick<Deps, "derivedKeys">,
   cookie: string | undefined,
@@ -31,15 +36,17 @@ export function knownMark(
   return undefined;
 }
 
-/** The cookie's new value once `emailKey` has signed in: its entry first, then what was there. */
+/** The cookie's new value once `emailKey` has signed in: a new mark for it first, then what was there for others. */
 export function rememberBrowser(
-  deps: Pick<Deps, "derivedKeys" | "random">,
+  deps: Pick<Deps, "clock" | "derivedKeys" | "random">,
   cookie: string | undefined,
   emailKey: string,
 ): string {
-  const known = knownMark(deps, cookie, emailKey);
-  const mark = known ?? Buffer.from(deps.random.bytes(MARK_BYTES)).toString("base64url");
-  const entry = `${mark}.${macOf(deps, mark, emailKey)}`;
-  const others = entriesOf(cookie).filter((one) => one !== entry);
-  return [entry, ...others].slice(0, MAX_ACCOUNTS).join("~");
+  const bytes = Buffer.from(deps.random.bytes(MARK_BYTES));
+  bytes.writeUInt32BE(Math.floor(deps.clock.now().getTime() / 1000));
+  const mark = bytes.toString("base64url");
+  const others = entriesOf(cookie).filter(
+    (entry) => knownMark(deps, entry, emailKey) === undefined,
+  );
+  return [`${mark}.${macOf(deps, mark, emailKey)}`, ...others].slice(0, MAX_ACCOUNTS).join("~");
 }

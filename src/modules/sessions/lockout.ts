@@ -5,7 +5,8 @@ import { AppError } from "../../platform/errors.ts";
 import type { Caller } from "../../platform/permissions.ts";
 import { recordAudit, userAuthor } from "../audit/service.ts";
 import { enqueue } from "../outbox/service.ts";
-import { knownMark } from "./known-browser.ts";
+import { selectPasswordAge } from "../users/service.ts";
+import { knownMark, markedAt } from "./known-browser.ts";
 import * as store from "./store.ts";
 
 const MAX_FAILURES = 5;
@@ -46,6 +47,19 @@ export function countersOf(deps: Deps, emailKey: string, knownCookie?: string): 
   return own === general ? [general] : [own, general];
 }
 
+/**
+ * The attempt, without a mark that is older than the password. Who signed in with a former one could have collected any
+ * number of marks, each good for five guesses at the new one.
+ */
+async function withFreshMark(deps: Deps, attempt: Attempt): Promise<Attempt> {
+  const { emailKey, knownCookie } = attempt;
+  const mark = knownMark(deps, knownCookie, emailKey);
+  if (mark === undefined) return attempt;
+  const [password] = await selectPasswordAge(deps.db.read, { emailKey });
+  const isOlder = password && markedAt(mark).getTime() + 1000 <= password.updatedAt.getTime();
+  return isOlder ? { ...attempt, knownCookie: undefined } : attempt;
+}
+
 type Judged<T> =
   | { readonly ok: T }
   | { readonly failed: FailureReason; readonly user: KnownUser | undefined };
@@ -61,7 +75,7 @@ export async function guarded<T>(
   attempt: Attempt,
   check: () => Promise<Judged<T>>,
 ): Promise<T> {
-  const key = counterOf(deps, attempt);
+  const key = counterOf(deps, await withFreshMark(deps, attempt));
   const outcome = await inTurn(deps, key, () => judge(deps, caller, attempt, key, check));
   if ("ok" in outcome) return outcome.ok;
   if ("lockedUntil" in outcome) {

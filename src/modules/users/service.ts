@@ -32,6 +32,7 @@ export {
   membershipsOf,
   replaceHash,
   selectForSignIn,
+  selectPasswordAge,
   type UserRow,
   updateUser as updateUserRow,
 } from "./store.ts";

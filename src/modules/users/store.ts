@@ -36,6 +36,15 @@ export const selectForSignIn = prepared((q, p: { emailKey: string }) =>
     .where(and(eq(users.emailKey, p.emailKey), isNull(users.deletedAt))),
 );
 
+/** When the password behind an address was set, or hashed anew. */
+export const selectPasswordAge = prepared((q, p: { emailKey: string }) =>
+  q
+    .select({ updatedAt: passwordCredentials.updatedAt })
+    .from(users)
+    .innerJoin(passwordCredentials, eq(passwordCredentials.userId, users.id))
+    .where(and(eq(users.emailKey, p.emailKey), isNull(users.deletedAt))),
+);
+
 /** Deleted or not, as long as the row is there. */
 export async function findAnyUser(q: Reader, id: string): Promise<UserRow | undefined> {
   const [row] = await q.select().from(users).where(eq(users.id, id));
@@ -78,27 +87,35 @@ const shown = {
 };
 export type ShownUser = Pick<UserRow, keyof typeof shown>;
 
+/** A user as their tenant sees them: suspended there, when the membership is. */
+export const seenIn = <T extends ShownUser>(user: T, { active }: { active: boolean }): T =>
+  active ? user : { ...user, status: "suspended" };
+
 const firstPage = prepared((q, p: { tenantId: string; limit: number }) =>
   membersOf(q, p.tenantId, undefined).limit(p.limit),
 );
 
 /** Members of a tenant, newest user first: entries of one index, `limit` of them. */
-export const listMembers = (
+export async function listMembers(
   q: Reader,
   tenantId: string,
   { limit, after }: { limit: number; after: Cursor | undefined },
-): Promise<ShownUser[]> =>
-  after ? membersOf(q, tenantId, after).limit(limit) : firstPage(q, { tenantId, limit });
+): Promise<ShownUser[]> {
+  const rows = after
+    ? await membersOf(q, tenantId, after).limit(limit)
+    : await firstPage(q, { tenantId, limit });
+  return rows.map(({ active, ...user }) => seenIn(user, { active }));
+}
 
 const membersOf = (q: Reader, tenantId: string, after: Cursor | undefined) =>
   q
-    .select(shown)
+    .select({ ...shown, active: memberships.active })
     .from(memberships)
     .innerJoin(users, eq(users.id, memberships.userId))
     .where(
       and(
         eq(memberships.tenantId, tenantId),
-        eq(memberships.active, true),
+        eq(memberships.userDeleted, false),
         after &&
           beyond("desc", [
             [memberships.userCreatedAt, after.at],
@@ -165,19 +182,12 @@ export async function deletePassword(tx: Tx, userId: string): Promise<void> {
   await tx.delete(passwordCredentials).where(eq(passwordCredentials.userId, userId));
 }
 
-/** False when the user was a member before: it is then active again, under its old source. */
+/** Leaves the membership of who has one as it is: a suspended one does not come back by itself. */
 export async function insertMembership(
   tx: Tx,
   row: typeof memberships.$inferInsert,
-): Promise<boolean> {
-  const inserted = await tx
-    .insert(memberships)
-    .values(row)
-    .onConflictDoNothing()
-    .returning({ userId: memberships.userId });
-  if (inserted.length === 1) return true;
-  await setMembershipActive(tx, row.tenantId, row.userId, true);
-  return false;
+): Promise<void> {
+  await tx.insert(memberships).values(row).onConflictDoNothing();
 }
 
 export async function tenantCreatedAt(q: Reader, tenantId: string): Promise<Date> {
@@ -202,31 +212,18 @@ export async function findMembership(
 
 export async function setMembershipActive(
   tx: Tx,
-  tenantId: string,
-  userId: string,
-  active: boolean,
-): Promise<boolean> {
-  const changed = await tx
-    .update(memberships)
-    .set({ active })
-    .where(
-      and(
-        eq(memberships.tenantId, tenantId),
-        eq(memberships.userId, userId),
-        ne(memberships.active, active),
-      ),
-    )
-    .returning({ userId: memberships.userId });
-  return changed.length === 1;
-}
-
-/** All memberships of a user at once: off while they are deleted, on when they are restored. */
-export async function setAllMembershipsActive(
-  tx: Tx,
-  userId: string,
+  { tenantId, userId }: { tenantId: string; userId: string },
   active: boolean,
 ): Promise<void> {
-  await tx.update(memberships).set({ active }).where(eq(memberships.userId, userId));
+  await tx
+    .update(memberships)
+    .set({ active })
+    .where(and(eq(memberships.tenantId, tenantId), eq(memberships.userId, userId)));
+}
+
+/** Takes a user from the pages of all their tenants, or puts them back. */
+export async function setUserDeleted(tx: Tx, userId: string, userDeleted: boolean): Promise<void> {
+  await tx.update(memberships).set({ userDeleted }).where(eq(memberships.userId, userId));
 }
 
 export async function deleteMembership(tx: Tx, tenantId: string, userId: string): Promise<boolean> {
