@@ -312,7 +312,7 @@ async function answer(request: Request): Promise<unknown> {
     case "/v1/users": {
       const [, tenantId] = await caller(request);
       const items = await store.all(
-        `select u.id, u.tenant_id, u.email, u.email_verified_at, u.phone, u.phone_verified_at, u.display_name, u.status, u.metadata, u.created_at, u.updated_at from memberships m join users u on u.id = m.user_id where m.tenant_id = ? and m.active = ${isPostgres ? "true" : "1"} order by m.user_created_at desc, m.user_id desc limit 51`,
+        `select u.id, u.tenant_id, u.email, u.email_verified_at, u.phone, u.phone_verified_at, u.display_name, u.status, u.metadata, u.created_at, u.updated_at from memberships m join users u on u.id = m.user_id where m.tenant_id = ? and m.user_deleted = ${isPostgres ? "false" : "0"} order by m.user_created_at desc, m.user_id desc limit 51`,
         [tenantId],
       );
       return {

@@ -52,8 +52,10 @@ export const memberships = table(
       .references(() => users.id, { onDelete: "cascade" }),
     /** How it began; one that began with a role ends with the last role. */
     source: text(["signup", "tenant", "admin", "invite", "role", "federation", "scim"]).notNull(),
-    /** False while suspended in this tenant, and while the user is deleted. */
+    /** False while suspended in this tenant. */
     active: bool().notNull().default(true),
+    /** A copy: who is in the bin is not on the tenant's page of users. */
+    userDeleted: bool().notNull().default(false),
     /** Copies of what never changes, so that one index serves the page of users, and of tenants. */
     userCreatedAt: instant().notNull(),
     tenantCreatedAt: instant().notNull(),
@@ -61,7 +63,7 @@ export const memberships = table(
   },
   (t) => [
     primaryKey({ name: "memberships_pkey", columns: [t.tenantId, t.userId] }),
-    index("memberships_tenant_page_idx").on(t.tenantId, t.active, t.userCreatedAt, t.userId),
+    index("memberships_tenant_page_idx").on(t.tenantId, t.userDeleted, t.userCreatedAt, t.userId),
     index("memberships_user_page_idx").on(t.userId, t.active, t.tenantCreatedAt, t.tenantId),
   ],
 );

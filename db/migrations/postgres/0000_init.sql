@@ -266,6 +266,7 @@ CREATE TABLE "memberships" (
 	"user_id" uuid NOT NULL,
 	"source" text NOT NULL,
 	"active" boolean DEFAULT true NOT NULL,
+	"user_deleted" boolean DEFAULT false NOT NULL,
 	"user_created_at" timestamp (3) with time zone NOT NULL,
 	"tenant_created_at" timestamp (3) with time zone NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
@@ -368,7 +369,7 @@ CREATE INDEX "sessions_tenant_id_created_at_idx" ON "sessions" USING btree ("ten
 CREATE INDEX "sessions_last_seen_at_idx" ON "sessions" USING btree ("last_seen_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "tenants_slug_key" ON "tenants" USING btree ("slug");--> statement-breakpoint
 CREATE INDEX "tenants_created_by_created_at_idx" ON "tenants" USING btree ("created_by","created_at");--> statement-breakpoint
-CREATE INDEX "memberships_tenant_page_idx" ON "memberships" USING btree ("tenant_id","active","user_created_at","user_id");--> statement-breakpoint
+CREATE INDEX "memberships_tenant_page_idx" ON "memberships" USING btree ("tenant_id","user_deleted","user_created_at","user_id");--> statement-breakpoint
 CREATE INDEX "memberships_user_page_idx" ON "memberships" USING btree ("user_id","active","tenant_created_at","tenant_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "users_email_key_key" ON "users" USING btree ("email_key") WHERE "users"."deleted_at" is null;--> statement-breakpoint
 CREATE INDEX "users_tenant_id_deleted_at_id_idx" ON "users" USING btree ("tenant_id","deleted_at","id");

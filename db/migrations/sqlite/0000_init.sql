@@ -334,6 +334,7 @@ CREATE TABLE `memberships` (
 	`user_id` text NOT NULL,
 	`source` text NOT NULL,
 	`active` integer DEFAULT true NOT NULL,
+	`user_deleted` integer DEFAULT false NOT NULL,
 	`user_created_at` integer NOT NULL,
 	`tenant_created_at` integer NOT NULL,
 	`created_at` integer NOT NULL,
@@ -342,7 +343,7 @@ CREATE TABLE `memberships` (
 	FOREIGN KEY (`user_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE cascade
 );
 --> statement-breakpoint
-CREATE INDEX `memberships_tenant_page_idx` ON `memberships` (`tenant_id`,`active`,`user_created_at`,`user_id`);--> statement-breakpoint
+CREATE INDEX `memberships_tenant_page_idx` ON `memberships` (`tenant_id`,`user_deleted`,`user_created_at`,`user_id`);--> statement-breakpoint
 CREATE INDEX `memberships_user_page_idx` ON `memberships` (`user_id`,`active`,`tenant_created_at`,`tenant_id`);--> statement-breakpoint
 CREATE TABLE `password_credentials` (
 	`user_id` text PRIMARY KEY NOT NULL,

@@ -35,7 +35,7 @@ export async function deleteUser(deps: Deps, actor: Actor, userId: string): Prom
 async function putIntoBin(deps: Deps, tx: Tx, actor: Actor, user: store.UserRow): Promise<void> {
   const now = deps.clock.now();
   await refuseEverywhere(deps, tx, user, now, "user_deleted");
-  await store.setAllMembershipsActive(tx, user.id, false);
+  await store.setUserDeleted(tx, user.id, true);
   await store.updateUser(tx, user.id, {
     status: "deleted",
     statusBeforeDeletion: user.status === "deleted" ? null : user.status,
@@ -63,7 +63,7 @@ export async function restoreUser(
       deletedAt: null,
       updatedAt: now,
     });
-    await store.setAllMembershipsActive(tx, userId, true);
+    await store.setUserDeleted(tx, userId, false);
     await enqueue(deps, tx, {
       type: "user.restored",
       tenantId,
