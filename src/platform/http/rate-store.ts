@@ -31,6 +31,11 @@ const COMMAND_MS = 250;
 /** A store that did not answer is left alone for so long, or every request would wait for it in vain. */
 const PAUSE_MS = 1_000;
 
+/** Its message is for the operator, and names no secret. */
+class RedisUnavailable extends Error {
+  override readonly name = "RedisUnavailable";
+}
+
 /** In this process, or shared where REDIS_URL is set. Rejects when Redis does not answer at start. */
 export async function createRateLimiter(needs: Needs): Promise<RateLimiter> {
   const { config, clock } = needs;
@@ -47,7 +52,9 @@ export async function createRateLimiter(needs: Needs): Promise<RateLimiter> {
     await within(client.connect(), 3_000);
   } catch (cause) {
     client.close();
-    throw new Error(`REDIS_URL: ${new URL(config.redisUrl).host} does not answer`, { cause });
+    throw new RedisUnavailable(`REDIS_URL: ${new URL(config.redisUrl).host} does not answer`, {
+      cause,
+    });
   }
   return new SharedRateLimiter(client, local, needs);
 }
