@@ -128,7 +128,7 @@ async function caller(request: Request): Promise<unknown[]> {
 }
 
 const PERMISSIONS_OF =
-  "select r.is_system, p.key from user_roles ur join roles r on r.id = ur.role_id left join role_permissions rp on rp.role_id = r.id left join permissions p on p.id = rp.permission_id where ur.user_id = ? and ur.tenant_id = ?";
+  "select u.status, t.status, r.is_system, rp.permission_id from user_roles ur join roles r on r.id = ur.role_id join users u on u.id = ur.user_id join tenants t on t.id = ur.tenant_id join memberships m on m.tenant_id = ur.tenant_id and m.user_id = ur.user_id left join role_permissions rp on rp.role_id = r.id where ur.user_id = ? and ur.tenant_id = ?";
 
 async function byToken(token: string): Promise<unknown[]> {
   const [head, payload, signature] = token.split(".") as [string, string, string];
@@ -286,8 +286,8 @@ async function refresh(body: { refresh_token: string }) {
   };
 }
 
-const CHECK =
-  "select 1 from user_roles ur join roles r on r.id = ur.role_id join users u on u.id = ur.user_id join tenants t on t.id = ur.tenant_id where ur.user_id = ? and ur.tenant_id = ? and u.status = 'active' and t.status = 'active' and (r.is_system or exists (select 1 from role_permissions rp join permissions p on p.id = rp.permission_id where rp.role_id = r.id and p.key = ?)) limit 1";
+/** The statement of the product, look-up by look-up: same reads. The owner's role answers before its permissions. */
+const CHECK = `select r.id, r.name from user_roles ur join roles r on r.id = ur.role_id join users u on u.id = ur.user_id join tenants t on t.id = ur.tenant_id join memberships m on m.tenant_id = ur.tenant_id and m.user_id = ur.user_id and m.active = ${isPostgres ? "true" : "1"} where ur.user_id = ? and ur.tenant_id = ? and u.status = 'active' and t.status = 'active' and (r.is_system = ${isPostgres ? "true" : "1"} or exists (select 1 from role_permissions rp join permissions p on p.id = rp.permission_id where rp.role_id = r.id and p.key = ?)) limit 1`;
 
 async function answer(request: Request): Promise<unknown> {
   const { pathname, searchParams } = new URL(request.url);
