@@ -119,7 +119,10 @@ function explain(error: unknown): number {
   }
   // drizzle's message holds parameters; its cause is the driver's own error.
   const cause = error instanceof Error && error.name === "DrizzleQueryError" ? error.cause : error;
-  console.error("qeetid failed:", cause);
+  // Not the error itself: the runtime would print lines of the minified program around it.
+  console.error(
+    `qeetid failed: ${cause instanceof Error ? (cause.stack ?? cause.message) : cause}`,
+  );
   return EXIT.failed;
 }
 

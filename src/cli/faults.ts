@@ -5,6 +5,7 @@ const OWN_WORDS = new Set([
   "DatabaseTooNew",
   "MigrationChanged",
   "MigrationError",
+  "RedisUnavailable",
   "RootKeyError",
 ]);
 

@@ -10,7 +10,7 @@ import { migrateAtStart } from "./migrations.ts";
 import { banner } from "./serve/banner.ts";
 import { isOpenToOthers, prepareDataDir } from "./serve/data-dir.ts";
 import { lockDatabase } from "./serve/lock.ts";
-import { claimOrigin } from "./serve/origin.ts";
+import { checkOrigin, claimOrigin } from "./serve/origin.ts";
 import { sdNotify } from "./serve/sd-notify.ts";
 import { recordSystemEvent, shutDown, stopSignal } from "./serve/shutdown.ts";
 
@@ -24,22 +24,24 @@ export const run: Run = async ({ config, out }) => {
   const lock = lockDatabase(config);
   try {
     const appliedMigrations = await migrateAtStart(config, new Date());
-    const generated = existsSync(rootKeyPath(config.dataDir)) ? [] : toGenerate(config);
+    const isRootKeyNew = !existsSync(rootKeyPath(config.dataDir));
     const deps = await createDeps(config, { onFatal: endAtOnce });
     try {
-      const claimed = await claimOrigin(deps.db, {
-        origin: config.publicUrl,
+      const origin = config.publicUrl;
+      const stored = await checkOrigin(deps.db.read, {
+        origin,
         accept: config.acceptNewPublicUrl,
         isBoundElsewhere: false, // passkeys, clients and SAML rows come with their domains
-        at: deps.clock.now(),
       });
       const server = await listen(deps);
+      // A start that fails before this point is not the first one: the next still says all there is to know.
+      if (stored !== origin) await claimOrigin(deps.db, origin, deps.clock.now());
       const running = { deps, server, jobs: startJobs(deps, jobs) };
       const { version, commit } = config;
       await recordSystemEvent(deps, "system.startup", { version, commit });
       const startedInMs = performance.now() - startedAt;
-      const isFirst = claimed === "first";
-      out.note(banner({ config, isFirst, generated, appliedMigrations, startedInMs }));
+      const isFirst = stored === undefined;
+      out.note(banner({ config, isFirst, isRootKeyNew, appliedMigrations, startedInMs }));
       sdNotify(`READY=1\nSTATUS=serves ${config.publicUrl}`);
       const signal = await stop;
       sdNotify("STOPPING=1");
@@ -55,16 +57,6 @@ export const run: Run = async ({ config, out }) => {
   // Connections that somebody keeps open must not keep the process.
   return process.exit(EXIT.done);
 };
-
-function toGenerate(config: Config): string[] {
-  const generated: string[] = [];
-  if (config.rootKey === null && config.rootKeyFile === null)
-    generated.push(
-      `${rootKeyPath(config.dataDir)}: the root key. Keep a copy elsewhere; without it, sealed data is lost`,
-    );
-  generated.push(`signing keys: ${config.jwtSigningKey === null ? "ES256 and RS256" : "RS256"}`);
-  return generated;
-}
 
 /** The disk refused a sync. What was committed last may be lost, so nothing more is answered. */
 function endAtOnce(): void {

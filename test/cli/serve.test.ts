@@ -36,8 +36,8 @@ describe.skipIf(isPostgresRun)("serve", () => {
     for (const words of [
       `serves http://localhost:${first.port} (development)`,
       `${first.dataDir} (database: qeetid.db)`,
-      `${first.dataDir}/keys/root.key: the root key`,
-      "signing keys: ES256 and RS256",
+      `${first.dataDir}/keys/root.key, generated. Keep a copy elsewhere`,
+      "ES256 and RS256 signing keys, generated and sealed",
       "anybody may sign up; every user may create workspaces",
       `http://localhost:${first.port}/docs`,
       `http://localhost:${first.port}/dev/mailbox`,
@@ -129,10 +129,25 @@ describe.skipIf(isPostgresRun)("serve", () => {
 
   test("a port that another program has: a sentence, and 1", async () => {
     const other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
-    const { exitCode, stderr } = await runProgram(["serve", "--http-port", String(other.port)]);
+    const cwd = emptyDirectory();
+    const { exitCode, stderr } = await runProgram(["serve", "--http-port", String(other.port)], {
+      cwd,
+    });
     expect(exitCode).toBe(1);
     expect(stderr).toContain(`Port ${other.port} on 127.0.0.1 is in use by another program`);
     await other.stop(true);
+    // That was no first start: this one says all there is to know.
+    const server = await start([], { cwd });
+    expect(server.stderr).toContain("admin create");
+    await server.stop();
+  });
+
+  test("contract 01 §13: REDIS_URL that does not answer: a sentence, and 1", async () => {
+    const { exitCode, stderr } = await runProgram(["serve"], {
+      env: { REDIS_URL: `redis://:secret@127.0.0.1:${freePort()}` },
+    });
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^REDIS_URL: 127\.0\.0\.1:\d+ does not answer\n$/);
   });
 
   test("a database newer than the program: refused, naming both versions", async () => {

@@ -97,6 +97,8 @@ export async function startProgram(
     await Bun.sleep(5);
   }
   server.readyAfterMs = performance.now() - startedAt;
+  // It answers a moment before it says so.
+  while (!stderr.includes("started in") && performance.now() < giveUp) await Bun.sleep(1);
   return server;
 }
 

@@ -1,11 +1,12 @@
 import type { Config } from "../../config.ts";
+import { rootKeyPath } from "../../platform/crypto/root-key.ts";
 import { columns } from "../output.ts";
 
 export interface Started {
   readonly config: Config;
   readonly isFirst: boolean;
-  /** What this start generated, in words. */
-  readonly generated: readonly string[];
+  /** Whether `<data dir>/keys/root.key` was not there before. */
+  readonly isRootKeyNew: boolean;
   readonly appliedMigrations: readonly string[];
   readonly startedInMs: number;
 }
@@ -34,17 +35,28 @@ export function banner(started: Started): string {
     : line;
 }
 
-function firstStart({ config, generated }: Started): string {
+function firstStart({ config, isRootKeyNew }: Started): string {
   const listens = `${config.host.includes(":") ? `[${config.host}]` : config.host}:${config.httpPort}`;
   const rows = [
     ["  Listens on", listens],
     ["  Data", `${config.dataDir} (${databaseInWords(config)})`],
-    ...generated.map((one, i) => [i === 0 ? "  Generated" : "", one]),
+    ["  Root key", rootKeyInWords(config, isRootKeyNew)],
+    [
+      "  Tokens",
+      `${config.jwtSigningKey === null ? "ES256 and RS256" : "RS256"} signing keys, generated and sealed`,
+    ],
     ["  Sign-up", `${SIGN_UP[config.signupMode]}; ${WORKSPACES[config.tenantCreation]}`],
     ["  API", `${config.publicUrl}/docs`],
     ["  Mail", mailInWords(config)],
   ];
   return columns(rows);
+}
+
+function rootKeyInWords({ rootKey, rootKeyFile, dataDir }: Config, isNew: boolean): string {
+  const advice = "Keep a copy elsewhere: without it, sealed data is lost";
+  if (rootKey !== null) return `ROOT_KEY. ${advice}`;
+  if (rootKeyFile !== null) return `${rootKeyFile}. ${advice}`;
+  return `${rootKeyPath(dataDir)}${isNew ? ", generated" : ""}. ${advice}`;
 }
 
 function databaseInWords({ databaseUrl, dataDir }: Config): string {

@@ -13,27 +13,31 @@ export async function storedOrigin(q: Reader): Promise<string | undefined> {
 }
 
 /**
- * Binds a fresh database to its public origin, and refuses another one later (contract 00 §57): tokens, passkeys
- * and links carry it. Throws CommandError (78). What a loopback origin made, nobody else ever saw: it gives way
- * without a flag while nothing that outlives a session is bound to it.
+ * Refuses another public origin than the database's (contract 00 §57): tokens, passkeys and links carry it. Throws
+ * CommandError (78). What a loopback origin made, nobody else ever saw: it gives way without a flag while nothing
+ * that outlives a session is bound to it. Answers the stored origin, undefined at the first start.
  */
-export async function claimOrigin(
-  db: Db,
-  options: { origin: string; accept: boolean; isBoundElsewhere: boolean; at: Date },
-): Promise<"same" | "first" | "changed"> {
-  const { origin, at } = options;
-  const stored = await storedOrigin(db.read);
-  if (stored === origin) return "same";
+export async function checkOrigin(
+  q: Reader,
+  options: { origin: string; accept: boolean; isBoundElsewhere: boolean },
+): Promise<string | undefined> {
+  const { origin } = options;
+  const stored = await storedOrigin(q);
   const wasLocal = stored !== undefined && isLoopback(hostOf(stored));
-  if (stored !== undefined && !options.accept && (!wasLocal || options.isBoundElsewhere))
+  const mayChange = stored === origin || options.accept || (wasLocal && !options.isBoundElsewhere);
+  if (stored !== undefined && !mayChange)
     throw new CommandError(refusal(stored, origin), EXIT.config);
+  return stored;
+}
+
+/** Binds the database to the origin that `checkOrigin` has let through. */
+export async function claimOrigin(db: Db, origin: string, at: Date): Promise<void> {
   await db.transaction(async (tx) => {
     await tx
       .insert(instanceFacts)
       .values({ name: FACT, value: origin, updatedAt: at })
       .onConflictDoUpdate({ target: instanceFacts.name, set: { value: origin, updatedAt: at } });
   });
-  return stored === undefined ? "first" : "changed";
 }
 
 const refusal = (stored: string, origin: string): string =>
