@@ -69,7 +69,7 @@ export async function listUsers(
 ): Promise<store.ShownUser[]> {
   const tenantId = tenantOf(actor);
   const { tenant } = page;
-  if (tenant !== undefined && tenant !== "" && tenant !== tenantId) {
+  if (tenant !== undefined && tenant !== "" && tenant.toLowerCase() !== tenantId) {
     if ((await store.slugOf(deps.db.read, tenantId)) !== tenant.toLowerCase())
       throw new AppError("forbidden", "tenant mismatch");
   }
@@ -84,28 +84,36 @@ export const listDeletedUsers = (
 
 /** Oneself, or a member of the actor's tenant. Throws `not_found` for everybody else. */
 export async function getUser(deps: Deps, actor: Actor, userId: string): Promise<store.UserRow> {
-  const user =
-    actor.userId === userId && actor.kind !== "oauth"
-      ? await store.findUser(deps.db.read, userId)
-      : (await store.findMember(deps.db.read, tenantOf(actor), userId))?.user;
-  if (!user) throw new AppError("not_found");
-  return user;
+  if (actor.userId === userId && actor.kind !== "oauth") {
+    const user = await store.findUser(deps.db.read, userId);
+    if (user) return user;
+    throw new AppError("not_found");
+  }
+  const found = await store.findMember(deps.db.read, tenantOf(actor), userId);
+  if (!found) throw new AppError("not_found");
+  return store.seenIn(found.user, found.membership);
 }
 
-/** A user whom the actor may manage (contract 02 §9): at home in the tenant. Throws `not_found`, `forbidden`. */
+/** A member whom the actor may manage (contract 07 §1.7). Throws `not_found`, `forbidden`. */
+async function manageable(deps: Deps, tx: Tx, actor: Actor, userId: string) {
+  const found = await store.findMember(tx, tenantOf(actor), userId);
+  if (!found) throw new AppError("not_found");
+  await assertMayManage(deps, tx, actor, userId);
+  return found;
+}
+
+const managedElsewhere = () => new AppError("forbidden", "user is managed by another tenant");
+
+/** A user whose account the actor may change (contract 02 §9): at home in the tenant. Throws `not_found`, `forbidden`. */
 export async function managed(
   deps: Deps,
   tx: Tx,
   actor: Actor,
   userId: string,
 ): Promise<store.UserRow> {
-  const tenantId = tenantOf(actor);
-  const found = await store.findMember(tx, tenantId, userId);
-  if (!found) throw new AppError("not_found");
-  await assertMayManage(deps, tx, actor, userId);
-  if (found.user.tenantId !== tenantId)
-    throw new AppError("forbidden", "user is managed by another tenant");
-  return found.user;
+  const { user } = await manageable(deps, tx, actor, userId);
+  if (user.tenantId !== tenantOf(actor)) throw managedElsewhere();
+  return user;
 }
 
 export interface UserChange {
@@ -131,40 +139,68 @@ export async function updateUser(
   if (isOwn && asAdministrator && !actor.holds("user.write"))
     throw new AppError("forbidden", "you may only change your own display_name here");
   const work = async (tx: Tx) => {
-    const user =
-      isOwn && !asAdministrator
-        ? await store.findUser(tx, userId)
-        : await changeable(deps, tx, actor, userId, change);
-    if (!user) throw new AppError("not_found");
-    if (change.status !== undefined && isOwn && change.status === "suspended")
+    if (isOwn && !asAdministrator) {
+      const user = await store.findUser(tx, userId);
+      if (!user) throw new AppError("not_found");
+      return changeAccount(deps, tx, actor, user, change);
+    }
+    const found = await manageable(deps, tx, actor, userId);
+    if (isOwn && change.status === "suspended")
       throw new AppError("conflict", "cannot suspend yourself");
-    const { patch, fields } = differences(user, change);
-    if (fields.length === 0) return user;
-    const now = deps.clock.now();
-    if (patch.status === "suspended") await refuseEverywhere(deps, tx, user, now);
-    const updated = await store.updateUser(tx, userId, { ...patch, updatedAt: now });
-    await announceUpdate(deps, tx, actor, updated, fields);
-    return updated;
+    return found.user.tenantId === tenantOf(actor)
+      ? changeAccount(deps, tx, actor, found.user, change)
+      : changeMembership(deps, tx, actor, found, change);
   };
-  return deps.db.transaction(work, { serializeOn: actor.tenantId ?? userId });
+  return deps.db.transaction(work, { serializeOn: actor.tenantId ?? "platform" });
 }
 
-/** A member at home elsewhere can be suspended here, and nothing more (contract 00 §21). */
-async function changeable(
+async function changeAccount(
   deps: Deps,
   tx: Tx,
   actor: Actor,
-  userId: string,
+  user: store.UserRow,
   change: UserChange,
 ): Promise<store.UserRow> {
-  const user = await managed(deps, tx, actor, userId);
-  const isPhoneOnly = change.phone !== undefined;
-  if (isPhoneOnly && (await store.belongsElsewhere(tx, userId, tenantOf(actor))))
+  const { patch, fields } = differences(user, change);
+  if (fields.length === 0) return user;
+  if (patch.phone !== undefined && (await store.belongsElsewhere(tx, user.id, tenantOf(actor))))
     throw new AppError(
       "forbidden",
       "user belongs to another tenant as well: only they may change their phone",
     );
-  return user;
+  const now = deps.clock.now();
+  if (patch.status === "suspended") await refuseEverywhere(deps, tx, user, now);
+  const updated = await store.updateUser(tx, user.id, { ...patch, updatedAt: now });
+  await announceUpdate(deps, tx, actor, updated, { tenantId: updated.tenantId, fields });
+  return updated;
+}
+
+/** A tenant suspends a member who is at home elsewhere in itself alone, and changes nothing more (contract 00 §21). */
+async function changeMembership(
+  deps: Deps,
+  tx: Tx,
+  actor: Actor,
+  { user, membership }: store.Member,
+  { status, ...more }: UserChange,
+): Promise<store.UserRow> {
+  if (status === undefined || Object.keys(more).length > 0) throw managedElsewhere();
+  const { tenantId, userId } = membership;
+  const active = status === "active";
+  if (active === membership.active) return store.seenIn(user, membership);
+  if (!active) {
+    await assertOwnerRemains(deps, tx, tenantId, userId);
+    await refuseAccess(deps, tx, {
+      userId,
+      tenantId,
+      reason: "user_suspended",
+      at: deps.clock.now(),
+      revokesKeys: true,
+    });
+  }
+  await store.setMembershipActive(tx, { tenantId, userId }, active);
+  const seen = store.seenIn(user, { active });
+  await announceUpdate(deps, tx, actor, seen, { tenantId, fields: ["status"] });
+  return seen;
 }
 
 function differences(user: store.UserRow, change: UserChange) {
@@ -198,16 +234,16 @@ async function announceUpdate(
   tx: Tx,
   actor: Actor,
   user: store.UserRow,
-  fields: string[],
+  { tenantId, fields }: { tenantId: string | null; fields: string[] },
 ): Promise<void> {
   await enqueue(deps, tx, {
     type: "user.updated",
-    tenantId: user.tenantId,
+    tenantId,
     aggregateId: user.id,
     payload: { ...present(user), changed: fields },
   });
   await recordAudit(deps, tx, actor, {
-    tenantId: user.tenantId,
+    tenantId,
     action: "user.updated",
     resource: { type: "user", id: user.id },
     metadata: { fields },

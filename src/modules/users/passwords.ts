@@ -65,8 +65,34 @@ export async function setOwnPassword(
   await deps.db.transaction(work, { serializeOn: user.tenantId ?? "platform" });
 }
 
-/** Sets somebody's password, as their administrator (contract 02 §9.9, 00 §21). Ends all of their sessions. */
-export async function setUserPassword(
+/**
+ * Sets a password: one's own with proof, or, with `user.write`, that of an account in the actor's tenant, one's own too
+ * (contract 02 §9.9). Throws as `setOwnPassword`, and `not_found`.
+ */
+export async function setPasswordOf(
+  deps: Deps,
+  actor: Actor,
+  userId: string,
+  { password, currentPassword }: { password: string; currentPassword?: string | undefined },
+  prove: ProvePassword,
+): Promise<void> {
+  const isOwn = actor.userId === userId && actor.kind !== "oauth";
+  if (isOwn && (currentPassword !== undefined || !(await administersOwnAccount(deps, actor))))
+    await setOwnPassword(deps, actor, { password, currentPassword, field: "password" }, prove);
+  else await setUserPassword(deps, actor, userId, password);
+}
+
+/** Whether one's account is in the care of the tenant, and of no other (contract 00 §21). */
+async function administersOwnAccount(deps: Deps, actor: Actor): Promise<boolean> {
+  const { userId, tenantId } = actor;
+  if (userId === null || tenantId === null || !actor.holds("user.write")) return false;
+  const user = await store.findUser(deps.db.read, userId);
+  if (user?.tenantId !== tenantId) return false;
+  return !(await store.belongsElsewhere(deps.db.read, userId, tenantId));
+}
+
+/** Sets a password as administrator (contract 02 §9.9, 00 §21). Ends all sessions of the user but the actor's own. */
+async function setUserPassword(
   deps: Deps,
   actor: Actor,
   userId: string,
@@ -86,7 +112,12 @@ export async function setUserPassword(
         "forbidden",
         "user belongs to another tenant as well: send a reset mail instead",
       );
-    await replacePassword(deps, tx, actor, { user, passwordHash, by: "admin" });
+    await replacePassword(deps, tx, actor, {
+      user,
+      passwordHash,
+      by: "admin",
+      ...(isOwn && actor.sessionId !== null && { exceptSessionId: actor.sessionId }),
+    });
   };
   await deps.db.transaction(work, { serializeOn: tenantOf(actor) });
 }

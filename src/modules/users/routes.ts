@@ -166,14 +166,8 @@ export const userRoutes = (deps: Deps) =>
       "/users/:id/password",
       async ({ actor, params: { id }, body, status }) => {
         const { password, current_password: currentPassword } = body;
-        if (actor.userId === id && !(actor.holds("user.write") && currentPassword === undefined))
-          await service.setOwnPassword(
-            deps,
-            actor,
-            { password, currentPassword, field: "password" },
-            provePassword,
-          );
-        else await service.setUserPassword(deps, actor, id, password);
+        const input = { password, currentPassword };
+        await service.setPasswordOf(deps, actor, id, input, provePassword);
         return status(204, undefined);
       },
       {

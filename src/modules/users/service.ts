@@ -19,7 +19,7 @@ export {
   updateUser,
 } from "./administration.ts";
 export { type BulkOutcome, createUsers } from "./bulk.ts";
-export { type ProvePassword, setOwnPassword, setUserPassword } from "./passwords.ts";
+export { type ProvePassword, setOwnPassword, setPasswordOf } from "./passwords.ts";
 export { present as presentUser } from "./present.ts";
 export { deleteUser, purgeUser, restoreUser } from "./removal.ts";
 export {

@@ -51,12 +51,17 @@ export async function findAnyUser(q: Reader, id: string): Promise<UserRow | unde
   return row;
 }
 
+export interface Member {
+  readonly user: UserRow;
+  readonly membership: MembershipRow;
+}
+
 /** A user who is not deleted, with the membership in the tenant; undefined for who has none. */
 export async function findMember(
   q: Reader,
   tenantId: string,
   userId: string,
-): Promise<{ user: UserRow; membership: MembershipRow } | undefined> {
+): Promise<Member | undefined> {
   const [row] = await q
     .select({ user: users, membership: memberships })
     .from(memberships)
