@@ -15,6 +15,13 @@ import * as store from "./store.ts";
 export { startMagicLink, startPasswordReset } from "./start.ts";
 export { recoverySubjectData } from "./subject-data.ts";
 
+/** Ends every link that was mailed to a user: their address is another one from now on. */
+export async function voidLinks(deps: Deps, tx: Tx, userId: string): Promise<void> {
+  const now = deps.clock.now();
+  await store.voidResets(tx, userId, now);
+  await store.voidMagicLinks(tx, userId, now);
+}
+
 interface Token {
   readonly usedAt: Date | null;
   readonly expiresAt: Date;

@@ -8,6 +8,7 @@ import type { Actor, Caller } from "../../platform/permissions.ts";
 import { type Author, recordAudit } from "../audit/service.ts";
 import { enqueue } from "../outbox/service.ts";
 import { assertMayManage, tenantOf } from "../rbac/service.ts";
+import { voidLinks } from "../recovery/service.ts";
 import {
   findMembership,
   findUser,
@@ -258,6 +259,8 @@ export async function confirmEmailChange(deps: Deps, actor: Actor, code: string)
       emailVerifiedAt: now,
       updatedAt: now,
     });
+    // A reset link that lies in the old mailbox would open the account for an hour more.
+    await voidLinks(deps, tx, userId);
     // To the old address: whoever reads only that one must learn of it.
     await queueMail(deps, tx, {
       template: "security_alert",
