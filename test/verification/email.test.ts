@@ -96,14 +96,12 @@ describe("an address of one's own", () => {
 });
 
 describe("another's", () => {
-  test("02 §13: verify for another user without user.write", async () => {
+  test("without user.write: the gate tells nothing of who there is (00 §33)", async () => {
     const space = await workspace(server);
     const plain = await member(server, space);
     const reader = await member(server, space, ["user.read", "tenant.write"]);
     const { userId } = await member(server, space);
     const before = await server.deps.db.read.$count(verifications);
-    // 02 §13 has 404 here. 09 rules on permissions, and 00 settled 33 on order: the gate (403, 07 §1) stands before
-    // the row lookup. It is the same for whoever exists, so it tells nothing.
     for (const { token } of [plain, reader])
       for (const id of [userId, UNKNOWN_ID, space.owner.userId])
         for (const channel of ["email", "phone"] as const) {
