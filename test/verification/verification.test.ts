@@ -148,6 +148,28 @@ describe("phone", () => {
   });
 });
 
+describe("who verifies whom", () => {
+  test("02 §13: verify for another user without user.write", async () => {
+    const person = await member(server, space);
+    const stranger = await server.signUp();
+    const before = await counts(server);
+    for (const kind of ["email", "phone"] as const) {
+      expectRefusal(await start(kind, person, stranger.token), 404);
+      expectRefusal(await confirm(kind, person, stranger.token, "000000"), 404);
+    }
+    expect(await counts(server)).toEqual(before);
+    const colleague = await member(server, space, ["user.read"]);
+    const asked = await counts(server);
+    // Inside the tenant the gate comes before the row (00 §33), and 09 rules over 02 §13's 404 there.
+    const missing = "missing permission: user.write";
+    for (const kind of ["email", "phone"] as const) {
+      expectRefusal(await start(kind, person, colleague.token), 403, missing);
+      expectRefusal(await confirm(kind, person, colleague.token, "000000"), 403, missing);
+    }
+    expect(await counts(server)).toEqual(asked);
+  });
+});
+
 describe("another address", () => {
   const change = (as: string, email: string) =>
     server.call("POST", "/v1/me/email/change/start", { as, body: { email } });
