@@ -133,7 +133,17 @@ describe("making one", () => {
     // The workspace that sign-up made is a day old then, and counts no more.
     server.clock.advance(DAY + 1);
     const token = await signIn(server, email);
-    for (let n = 0; n < 100; n += 1) ok(await create(token, { name: "Many" }), 201);
+    const { id } = ok(await create(token, { name: "Many" }), 201).body;
+    const [row] = await server.deps.db.read.select().from(tenants).where(eq(tenants.id, id));
+    const copies = Array.from({ length: 98 }, (_, n) => ({
+      ...row!,
+      id: server.deps.random.uuid(),
+      slug: `copy-${n}-${id}`,
+    }));
+    await server.deps.db.transaction(async (tx) => {
+      await tx.insert(tenants).values(copies);
+    });
+    ok(await create(token, { name: "Many" }), 201); // the hundredth
     const before = await counts(server);
     const refusal = await create(token, { name: "Many" });
     expectRefusal(refusal, 429);
