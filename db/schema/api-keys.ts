@@ -11,7 +11,7 @@ export const apiKeys = table(
       .references(() => tenants.id, { onDelete: "cascade" }),
     /** Bound to this user: the key can do no more than they can. */
     userId: id().references(() => users.id, { onDelete: "cascade" }),
-    createdBy: id(),
+    createdBy: id().references(() => users.id, { onDelete: "set null" }),
     name: text().notNull(),
     /** Of the newest secret; what people see. */
     prefix: text().notNull(),

@@ -55,11 +55,12 @@ export const userRoles = table(
       .notNull()
       .references(() => roles.id, { onDelete: "cascade" }),
     grantedAt: instant().notNull(),
-    grantedBy: id(),
+    grantedBy: id().references(() => users.id, { onDelete: "set null" }),
   },
   (t) => [
     primaryKey({ name: "user_roles_pkey", columns: [t.userId, t.tenantId, t.roleId] }),
     index("user_roles_role_id_user_id_idx").on(t.roleId, t.userId),
     index("user_roles_tenant_id_idx").on(t.tenantId),
+    index("user_roles_granted_by_idx").on(t.grantedBy),
   ],
 );

@@ -21,7 +21,8 @@ CREATE TABLE `api_keys` (
 	`revoked_at` integer,
 	`created_at` integer NOT NULL,
 	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE cascade,
-	FOREIGN KEY (`user_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE cascade
+	FOREIGN KEY (`user_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE cascade,
+	FOREIGN KEY (`created_by`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE set null
 );
 --> statement-breakpoint
 CREATE INDEX `api_keys_tenant_id_created_at_id_idx` ON `api_keys` (`tenant_id`,`created_at`,`id`);--> statement-breakpoint
@@ -190,11 +191,13 @@ CREATE TABLE `user_roles` (
 	PRIMARY KEY(`user_id`, `tenant_id`, `role_id`),
 	FOREIGN KEY (`user_id`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE cascade,
 	FOREIGN KEY (`tenant_id`) REFERENCES `tenants`(`id`) ON UPDATE no action ON DELETE cascade,
-	FOREIGN KEY (`role_id`) REFERENCES `roles`(`id`) ON UPDATE no action ON DELETE cascade
+	FOREIGN KEY (`role_id`) REFERENCES `roles`(`id`) ON UPDATE no action ON DELETE cascade,
+	FOREIGN KEY (`granted_by`) REFERENCES `users`(`id`) ON UPDATE no action ON DELETE set null
 );
 --> statement-breakpoint
 CREATE INDEX `user_roles_role_id_user_id_idx` ON `user_roles` (`role_id`,`user_id`);--> statement-breakpoint
 CREATE INDEX `user_roles_tenant_id_idx` ON `user_roles` (`tenant_id`);--> statement-breakpoint
+CREATE INDEX `user_roles_granted_by_idx` ON `user_roles` (`granted_by`);--> statement-breakpoint
 CREATE TABLE `magic_links` (
 	`id` text PRIMARY KEY NOT NULL,
 	`tenant_id` text,

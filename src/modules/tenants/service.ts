@@ -221,19 +221,7 @@ export async function updateTenant(
       updatedAt: deps.clock.now(),
     });
     if (!updated) throw new AppError("not_found");
-    await enqueue(deps, tx, {
-      type: "tenant.updated",
-      tenantId,
-      aggregateId: tenantId,
-      payload: { ...present(updated), changed: fields },
-    });
-    await recordAudit(deps, tx, actor, {
-      tenantId,
-      action: "tenant.updated",
-      resource: { type: "tenant", id: tenantId },
-      metadata: { fields },
-    });
-    tx.afterCommit(() => deps.principals.forget(`tenant:${tenantId}`));
+    await announceUpdate(deps, tx, actor, updated, fields);
     return updated;
   };
   return deps.db.transaction(work, { serializeOn: tenantId });
@@ -243,28 +231,75 @@ export async function updateTenant(
 export async function deleteTenant(deps: Deps, actor: Actor, tenantId: string): Promise<void> {
   const work = async (tx: Tx) => {
     await addressed(tx, actor, tenantId, "tenant.write");
-    const now = deps.clock.now();
-    await refuseAccess(deps, tx, {
-      tenantId,
-      reason: "tenant_deleted",
-      at: now,
-      revokesKeys: true,
-    });
-    for (const { removeTenant } of deps.subjectData) await removeTenant?.(tx, tenantId, now);
     await clearHome(tx, tenantId);
-    await store.updateTenant(tx, tenantId, { status: "deleted", deletedAt: now, updatedAt: now });
-    await enqueue(deps, tx, {
-      type: "tenant.deleted",
-      tenantId,
-      aggregateId: tenantId,
-      payload: { id: tenantId },
-    });
-    await recordAudit(deps, tx, actor, {
-      tenantId,
-      action: "tenant.deleted",
-      resource: { type: "tenant", id: tenantId },
-    });
-    tx.afterCommit(() => deps.principals.forget(`tenant:${tenantId}`));
+    await putIntoBin(deps, tx, actor, tenantId);
   };
   await deps.db.transaction(work, { serializeOn: tenantId });
+}
+
+async function putIntoBin(deps: Deps, tx: Tx, by: Author, tenantId: string): Promise<void> {
+  const now = deps.clock.now();
+  await refuseAccess(deps, tx, { tenantId, reason: "tenant_deleted", at: now, revokesKeys: true });
+  for (const { removeTenant } of deps.subjectData) await removeTenant?.(tx, tenantId, now);
+  await store.updateTenant(tx, tenantId, { status: "deleted", deletedAt: now, updatedAt: now });
+  await enqueue(deps, tx, {
+    type: "tenant.deleted",
+    tenantId,
+    aggregateId: tenantId,
+    payload: { id: tenantId },
+  });
+  await recordAudit(deps, tx, by, {
+    tenantId,
+    action: "tenant.deleted",
+    resource: { type: "tenant", id: tenantId },
+  });
+  tx.afterCommit(() => deps.principals.forget(`tenant:${tenantId}`));
+}
+
+/** The workspaces that sign-up made for a user go into the bin with them, in the caller's transaction. */
+export async function deletePersonalTenants(
+  deps: Deps,
+  tx: Tx,
+  by: Author,
+  userId: string,
+): Promise<void> {
+  for (const { id } of await store.personalTenantsOf(tx, userId, null))
+    await putIntoBin(deps, tx, by, id);
+}
+
+/** And come back with them: those that went at `deletedAt`. What gave access to them stays ended. */
+export async function restorePersonalTenants(
+  deps: Deps,
+  tx: Tx,
+  by: Author,
+  { userId, deletedAt }: { userId: string; deletedAt: Date },
+): Promise<void> {
+  for (const { id } of await store.personalTenantsOf(tx, userId, deletedAt)) {
+    const updatedAt = deps.clock.now();
+    const restored = await store.restoreTenant(tx, id, updatedAt);
+    await announceUpdate(deps, tx, by, restored, ["status"]);
+  }
+}
+
+async function announceUpdate(
+  deps: Deps,
+  tx: Tx,
+  by: Author,
+  tenant: store.TenantRow,
+  fields: string[],
+): Promise<void> {
+  const { id: tenantId } = tenant;
+  await enqueue(deps, tx, {
+    type: "tenant.updated",
+    tenantId,
+    aggregateId: tenantId,
+    payload: { ...present(tenant), changed: fields },
+  });
+  await recordAudit(deps, tx, by, {
+    tenantId,
+    action: "tenant.updated",
+    resource: { type: "tenant", id: tenantId },
+    metadata: { fields },
+  });
+  tx.afterCommit(() => deps.principals.forget(`tenant:${tenantId}`));
 }

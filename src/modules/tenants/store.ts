@@ -72,3 +72,35 @@ export async function countCreatedSince(q: Reader, userId: string, since: Date):
     .where(and(eq(tenants.createdBy, userId), gte(tenants.createdAt, since)));
   return row!.n;
 }
+
+/** The workspaces that sign-up made for a user: those in use, or those that went into the bin at an instant. */
+export const personalTenantsOf = (
+  q: Reader,
+  userId: string,
+  deletedAt: Date | null,
+): Promise<TenantRow[]> =>
+  q
+    .select()
+    .from(tenants)
+    .where(
+      and(
+        eq(tenants.createdBy, userId),
+        eq(tenants.personal, true),
+        deletedAt === null ? isNull(tenants.deletedAt) : eq(tenants.deletedAt, deletedAt),
+      ),
+    );
+
+export async function restoreTenant(tx: Tx, id: string, updatedAt: Date): Promise<TenantRow> {
+  const [row] = await tx
+    .update(tenants)
+    .set({ status: "active", deletedAt: null, updatedAt })
+    .where(eq(tenants.id, id))
+    .returning();
+  return row!;
+}
+
+/** A workspace of their own is named after its user, down to the slug; of others they are no more than the founder. */
+export async function forgetFounder(tx: Tx, userId: string): Promise<void> {
+  await tx.delete(tenants).where(and(eq(tenants.createdBy, userId), eq(tenants.personal, true)));
+  await tx.update(tenants).set({ createdBy: null }).where(eq(tenants.createdBy, userId));
+}

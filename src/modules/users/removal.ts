@@ -7,6 +7,7 @@ import type { Actor } from "../../platform/permissions.ts";
 import { recordAudit } from "../audit/service.ts";
 import { enqueue } from "../outbox/service.ts";
 import { assertMayManage, assertOwnerRemains, removeRoles, tenantOf } from "../rbac/service.ts";
+import { deletePersonalTenants, restorePersonalTenants } from "../tenants/service.ts";
 import { endMembership } from "./accounts.ts";
 import { refuseEverywhere } from "./administration.ts";
 import { present } from "./present.ts";
@@ -42,7 +43,7 @@ async function putIntoBin(deps: Deps, tx: Tx, actor: Actor, user: store.UserRow)
     deletedAt: now,
     updatedAt: now,
   });
-  await store.binPersonalTenants(tx, user.id, now);
+  await deletePersonalTenants(deps, tx, actor, user.id);
   await announceRemoval(deps, tx, actor, user, "soft");
 }
 
@@ -64,6 +65,7 @@ export async function restoreUser(
       updatedAt: now,
     });
     await store.setUserDeleted(tx, userId, false);
+    await restorePersonalTenants(deps, tx, actor, { userId, deletedAt: user.deletedAt });
     await enqueue(deps, tx, {
       type: "user.restored",
       tenantId,
@@ -99,11 +101,10 @@ export async function purgeUser(deps: Deps, actor: Actor, userId: string): Promi
   await deps.db.transaction(work, { serializeOn: tenantId });
 }
 
-async function inBin(tx: Tx, tenantId: string, userId: string): Promise<store.UserRow> {
+async function inBin(tx: Tx, tenantId: string, userId: string) {
   const user = await store.findAnyUser(tx, userId);
-  if (!user || user.deletedAt === null || user.tenantId !== tenantId)
-    throw new AppError("not_found");
-  return user;
+  if (!user?.deletedAt || user.tenantId !== tenantId) throw new AppError("not_found");
+  return { ...user, deletedAt: user.deletedAt };
 }
 
 async function announceRemoval(

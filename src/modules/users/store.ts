@@ -334,16 +334,6 @@ export async function slugOf(q: Reader, tenantId: string): Promise<string | unde
   return row?.slug;
 }
 
-/** The workspaces that sign-up made for a user go into the bin with them. */
-export async function binPersonalTenants(tx: Tx, userId: string, at: Date): Promise<void> {
-  await tx
-    .update(tenants)
-    .set({ status: "deleted", deletedAt: at, updatedAt: at })
-    .where(
-      and(eq(tenants.createdBy, userId), eq(tenants.personal, true), isNull(tenants.deletedAt)),
-    );
-}
-
 export async function deleteMembershipsOf(tx: Tx, userId: string): Promise<void> {
   await tx.delete(memberships).where(eq(memberships.userId, userId));
 }
