@@ -24,18 +24,39 @@ async function post(path: string, body: string): Promise<{ status: number; text:
   return { status: response.status, text: await response.text() };
 }
 
+/** The cheapest of several goes, in milliseconds: what it costs when nobody else takes the core. */
+async function costOf(work: () => Promise<unknown>): Promise<number> {
+  let best = Number.POSITIVE_INFINITY;
+  for (let n = 0; n < 5; n++) {
+    const startedAt = performance.now();
+    await work();
+    best = Math.min(best, performance.now() - startedAt);
+  }
+  return best;
+}
+
 // Each took a second of the main thread; the second one's answer was 27 MB.
 test.each([
   { name: "numbers for objects", one: "0", count: 500_000, status: 400 },
   { name: "objects without a member", one: "{}", count: 340_000, status: 422 },
-])("a megabyte of $name is refused with a few words", async ({ one, count, status }) => {
-  const users = Array(count).fill(one).join(",");
-  const startedAt = performance.now();
-  const answer = await post("/v1/users/bulk", `{"users":[${users}]}`);
-  expect(performance.now() - startedAt).toBeLessThan(500);
-  expect(answer.status).toBe(status);
-  expect(answer.text.length).toBeLessThan(10_000);
-});
+  { name: "escaped text", one: '"\\u0041"', count: 110_000, status: 400 },
+])(
+  "a megabyte of $name is refused with a few words",
+  async ({ one, count, status }) => {
+    const body = `{"users":[${Array(count).fill(one).join(",")}]}`;
+    const answer = await post("/v1/users/bulk", body);
+    expect(answer.status).toBe(status);
+    expect(answer.text.length).toBeLessThan(10_000);
+    // Against what cannot be saved: sending it, and parsing it.
+    const plain = `{"users":"${"x".repeat(body.length - 20)}"}`;
+    const least = await costOf(async () => {
+      JSON.parse(body);
+      await post("/v1/users/bulk", plain);
+    });
+    expect(await costOf(() => post("/v1/users/bulk", body))).toBeLessThan(4 * least + 40);
+  },
+  20_000,
+);
 
 test("imports take turns: a tenant has one under way, and all together one hash", async () => {
   const others = await Promise.all([server.signUp(), server.signUp()]);
