@@ -25,7 +25,7 @@ interface Account {
   readonly accessToken: string;
   readonly refreshTokens: string[];
   isBusy: boolean;
-  /** Its last refresh was sent and not answered: it may or may not have happened. */
+  /** Its last refresh was sent and not answered with a success: it may or may not have happened. */
   isInDoubt: boolean;
 }
 
@@ -33,9 +33,9 @@ interface Account {
 class Round {
   readonly accounts: Account[] = [];
   readonly apiKeys: string[] = [];
-  /** Sign-ups that were sent and not answered. */
+  /** Sign-ups that were sent and not answered, or with 503: a busy machine has no turn for every password. */
   readonly emailsInDoubt: string[] = [];
-  /** Answers that were neither a success nor the end of the process. */
+  /** Answers that were neither a success, nor 503, nor the end of the process. */
   readonly refusals: string[] = [];
   private isOver = false;
   private sent = 0;
@@ -47,7 +47,10 @@ class Round {
 
   /** More accounts than there are clients who refresh: most are at rest when the process ends. */
   async begin(): Promise<void> {
-    await Promise.all(Array.from({ length: 8 }, () => this.signUp()));
+    const fill = async () => {
+      while (this.accounts.length < 8 && this.refusals.length === 0) await this.signUp();
+    };
+    await Promise.all([fill(), fill()]);
   }
 
   /** Three of each kind of client, until `end`. */
@@ -80,7 +83,7 @@ class Round {
   }
 
   private async refresh(): Promise<void> {
-    const account = anyOf(this.accounts.filter(({ isBusy }) => !isBusy));
+    const account = anyOf(this.accounts.filter(({ isBusy, isInDoubt }) => !isBusy && !isInDoubt));
     if (account === undefined) return Bun.sleep(5);
     account.isBusy = true;
     const refreshToken = account.refreshTokens.at(-1);
@@ -98,11 +101,12 @@ class Round {
     if (body !== undefined) this.apiKeys.push(body.secret);
   }
 
-  /** The body of the answer, or undefined when the process ended before the last byte of it. */
+  /** The body of the answer, or undefined when there was none, not to its last byte. */
   private async post(path: string, expected: number, body: unknown, token?: string) {
     try {
       const answer = await callApi(this.base, path, { body, ...(token && { token }) });
       if (answer.status === expected) return answer.body;
+      if (answer.status === 503) return Bun.sleep(100);
       this.refusals.push(`${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
     } catch (error) {
       if (!this.isOver) this.refusals.push(`${path}: ${error}`);
