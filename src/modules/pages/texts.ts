@@ -73,10 +73,11 @@ export const TEXTS: Translated<Texts> = {
     },
     verify: {
       title: "Confirm your address",
-      intro: "Confirm that you asked for this, and that the e-mail address is yours.",
+      intro:
+        "Confirm that the e-mail address is yours. If you signed up yourself, enter the code from the message in your application instead: confirming here ends all sessions and removes the password, because somebody else may have set it.",
       button: "Confirm my address",
       doneTitle: "Your address is confirmed",
-      done: "Thank you. You can close this page.",
+      done: "Passwords and sessions from before are gone. Ask for a new password where you sign in.",
     },
     home: {
       title: "Your identity server is running",
@@ -124,10 +125,11 @@ export const TEXTS: Translated<Texts> = {
     },
     verify: {
       title: "Adresse bestätigen",
-      intro: "Bestätigen Sie, dass Sie darum gebeten haben und dass die E-Mail-Adresse Ihre ist.",
+      intro:
+        "Bestätigen Sie, dass die E-Mail-Adresse Ihre ist. Haben Sie sich selbst angemeldet, dann geben Sie lieber den Code aus der Nachricht in Ihrer Anwendung ein: Hier zu bestätigen beendet alle Sitzungen und entfernt das Passwort, denn jemand anderes könnte es gesetzt haben.",
       button: "Adresse bestätigen",
       doneTitle: "Ihre Adresse ist bestätigt",
-      done: "Vielen Dank. Sie können diese Seite schließen.",
+      done: "Passwörter und Sitzungen von vorher sind weg. Fordern Sie dort, wo Sie sich anmelden, ein neues Passwort an.",
     },
     home: {
       title: "Ihr Identitätsserver läuft",

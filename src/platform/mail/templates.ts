@@ -19,7 +19,9 @@ const TEMPLATES = {
     blocks: [
       text("Enter this code to confirm that this e-mail address is yours:"),
       code(v.code),
-      text("Or confirm it in the browser:"),
+      text(
+        "No application at hand? Confirm it in the browser. You will then choose a new password, because nobody can tell who set the old one:",
+      ),
       link("Confirm my address", v.verify_url),
       text(`Code and link are good for ${v.ttl}.`),
       IGNORE,
