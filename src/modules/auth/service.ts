@@ -129,7 +129,8 @@ async function createAccount(
 }
 
 async function tellOwner(deps: Deps, emailKey: string): Promise<void> {
-  const { waitSeconds } = await deps.rate.take("mail", emailKey);
+  // Counted apart: else a stranger's sign-ups would use up the owner's three mails with a way in.
+  const { waitSeconds } = await deps.rate.take("mail", `signup:${emailKey}`);
   const [found] = await selectForSignIn(deps.db.read, { emailKey });
   if (waitSeconds > 0 || !found) return;
   const { id, email, tenantId } = found.user;
