@@ -307,7 +307,7 @@ describe.skipIf(chromiumPath === null)("in a browser", () => {
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
     await page.waitForURL("**/verify/done");
-    expect(await page.getByRole("status").textContent()).toContain("Thank you");
+    expect(await page.getByRole("status").textContent()).toContain("Ask for a new password");
     expect(await isVerified(token, userId)).toBe(true);
 
     await page.goto(await resetLink(email));
