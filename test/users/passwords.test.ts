@@ -46,8 +46,9 @@ describe("who manages whom", () => {
     expectRefusal(await patchUser(server, as, userId, { display_name: "x" }), 403, lacks);
     expectRefusal(await remove(as, userId), 403, lacks);
     expectRefusal(await setPassword(server, as, userId, { password: WRONG }), 403, lacks);
-    // A purge asks again: the roles of who is in the bin are still there.
+    // In the bin, too: the roles of who is in it are still there.
     ok(await remove(space.owner.token, userId), 204);
+    expectRefusal(await server.call("POST", `/v1/users/${userId}/restore`, { as }), 403, lacks);
     expectRefusal(await server.call("DELETE", `/v1/users/${userId}/purge`, { as }), 403, lacks);
   });
 

@@ -47,7 +47,10 @@ async function putIntoBin(deps: Deps, tx: Tx, actor: Actor, user: store.UserRow)
   await announceRemoval(deps, tx, actor, user, "soft");
 }
 
-/** Takes a user out of the bin. Throws `not_found` for who is not in it, `conflict` when the address is in use by now. */
+/**
+ * Takes a user out of the bin. Throws `not_found` for who is not in it, `forbidden` (contract 07 §1.7), `conflict` when the
+ * address is in use by now.
+ */
 export async function restoreUser(
   deps: Deps,
   actor: Actor,
@@ -56,6 +59,8 @@ export async function restoreUser(
   const tenantId = tenantOf(actor);
   const work = async (tx: Tx) => {
     const user = await inBin(tx, tenantId, userId);
+    // Roles wait in the bin: who comes back has all the keys again.
+    await assertMayManage(deps, tx, actor, userId);
     if (user.erasedAt !== null) throw new AppError("conflict", "the user was erased");
     const now = deps.clock.now();
     const restored = await store.updateUser(tx, userId, {
