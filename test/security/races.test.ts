@@ -1,7 +1,9 @@
 /** What is under way when an owner takes an account back must not undo it. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { eq } from "drizzle-orm";
+import { apiKeys, sessions } from "../../db/schema/index.ts";
 import { logIn, resetToken, WRONG } from "../auth/support.ts";
-import { expectRefusal, ok } from "../rbac/support.ts";
+import { assign, expectRefusal, ok, ownerRoleId, permissionId } from "../rbac/support.ts";
 import { PASSWORD, startServer, type TestServer } from "../support/server.ts";
 
 let server: TestServer;
@@ -62,4 +64,36 @@ test.each([
   expect((await changing).status).toBe(401);
   ok(await logIn(server, email, { password: WRONG }));
   expectRefusal(await logIn(server, email, { password: THIEF }), 401);
+});
+
+test("a session that another instance has ended hands out no key and no role, within the five seconds", async () => {
+  const { email, userId, token, tenantId, sessionId } = await server.signUp();
+  const accomplice = await server.signUp();
+  const owner = { email, userId, token };
+  const key = (as: string) => server.call("POST", "/v1/api-keys", { as, body: { name: "kept" } });
+  const made = ok(await key(token), 201).body;
+  const roleId = await ownerRoleId(server, { tenantId, owner });
+  const custom = ok(
+    await server.call("POST", `/v1/tenants/${tenantId}/roles`, {
+      as: token,
+      body: { name: "helper" },
+    }),
+    201,
+  ).body;
+  const permission = await permissionId(server, owner, "user.write");
+  const revokedAt = server.clock.now();
+  await server.deps.db.transaction(async (tx) => {
+    await tx.update(sessions).set({ revokedAt }).where(eq(sessions.id, sessionId));
+    await tx.update(apiKeys).set({ revokedAt }).where(eq(apiKeys.id, made.id));
+  });
+
+  const answers = [
+    await key(token),
+    await server.call("POST", `/v1/api-keys/${made.id}/rotate`, { as: token }),
+    await assign(server, owner, { userId: accomplice.userId, tenantId, roleId }),
+    await server.call("POST", `/v1/roles/${custom.id}/permissions/${permission}`, { as: token }),
+  ];
+  expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 401]);
+  // Reads go on for as long: that is what the five seconds are.
+  ok(await server.call("GET", "/v1/users", { as: token }));
 });

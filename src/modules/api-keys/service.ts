@@ -3,6 +3,7 @@ import type { Cursor } from "../../../db/keyset.ts";
 import type { Deps } from "../../deps.ts";
 import { hashToken } from "../../platform/crypto/tokens.ts";
 import { AppError, invalidField } from "../../platform/errors.ts";
+import { assertStillGood } from "../../platform/liveness.ts";
 import { type Actor, PERMISSIONS } from "../../platform/permissions.ts";
 import { type Author, recordAudit } from "../audit/service.ts";
 import {
@@ -51,6 +52,7 @@ export async function createApiKey(
   if (key.expiresAt && key.expiresAt <= deps.clock.now())
     throw invalidField("expires_at", "invalid", "expires_at must be in the future");
   const work = async (tx: Tx) => {
+    await assertStillGood(tx, actor);
     const createdBy = await makerOf(tx, actor, tenantId);
     return createApiKeyIn(deps, tx, actor, { ...key, tenantId, createdBy });
   };
@@ -63,9 +65,7 @@ export async function createApiKey(
  */
 async function makerOf(tx: Tx, actor: Actor, tenantId: string): Promise<string | null> {
   if (actor.userId !== null || actor.kind !== "api_key") return actor.userId;
-  const own = await store.findApiKey(tx, tenantId, actor.subject);
-  if (!own || own.revokedAt !== null) throw new AppError("unauthorized"); // it ended since it was looked at
-  return own.createdBy;
+  return (await store.findApiKey(tx, tenantId, actor.subject))?.createdBy ?? null;
 }
 
 /** The writes behind `createApiKey`, without its rules on the actor, in the caller's transaction. */
@@ -157,6 +157,7 @@ export async function rotateApiKey(
 ): Promise<CreatedApiKey> {
   const tenantId = tenantOf(actor);
   const work = async (tx: Tx) => {
+    await assertStillGood(tx, actor);
     const now = deps.clock.now();
     const apiKey = await store.findApiKey(tx, tenantId, id);
     if (!apiKey || apiKey.revokedAt !== null) throw new AppError("not_found");

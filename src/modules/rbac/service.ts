@@ -2,6 +2,7 @@ import type { Tx } from "../../../db/client.ts";
 import { violationOf } from "../../../db/errors.ts";
 import type { Deps } from "../../deps.ts";
 import { AppError, invalidField } from "../../platform/errors.ts";
+import { assertStillGood } from "../../platform/liveness.ts";
 import {
   type Actor,
   descriptionOf,
@@ -249,6 +250,7 @@ export async function grantPermission(
 ): Promise<void> {
   const tenantId = tenantOf(actor);
   const work = async (tx: Tx) => {
+    await assertStillGood(tx, actor);
     const role = await store.findRole(tx, tenantId, roleId);
     const permission = role && (await store.findPermission(tx, permissionId));
     if (!permission) throw new AppError("not_found");
