@@ -7,12 +7,15 @@ import {
   assign,
   member,
   ok,
+  type Person,
   permissionId,
   role,
   type Workspace,
   workspace,
 } from "../rbac/support.ts";
 import { PASSWORD, startServer, type TestServer } from "../support/server.ts";
+import { guest } from "../users/support.ts";
+import { codeTo } from "../verification/support.ts";
 
 let server: TestServer;
 let space: Workspace;
@@ -41,10 +44,11 @@ const ALLOW =
     ? "drop trigger if exists no_audit on audit_events"
     : "drop trigger if exists no_audit";
 
-/** Every row of every table. */
-async function snapshot(): Promise<Record<string, string[]>> {
+/** Every row of every table but one. */
+async function snapshot(except?: string): Promise<Record<string, string[]>> {
   const tables: Record<string, string[]> = {};
   for (const name of (await tableNames(raw)).sort()) {
+    if (name === except) continue;
     const rows = await raw.values(`select * from "${name}"`);
     tables[name] = rows.map((row) => JSON.stringify(row)).sort();
   }
@@ -56,10 +60,14 @@ interface Change {
   readonly body?: unknown;
   /** Who asks; the owner, if nobody is named. */
   readonly as?: string | undefined;
+  /** A table that counts the try, whatever becomes of it. */
+  readonly countedIn?: string;
 }
 
 const newUser = async () => (await member(server, space)).userId;
 const signedIn = () => member(server, space);
+const newGuest = async () =>
+  (await guest(server, { home: await workspace(server), host: space })).userId;
 const deletedUser = async () => {
   const id = await newUser();
   ok(await server.call("DELETE", `/v1/users/${id}`, { as: space.owner.token }), 204);
@@ -73,6 +81,18 @@ const rolePath = (userId: string, roleId: string) =>
   `/v1/users/${userId}/tenants/${space.tenantId}/roles/${roleId}`;
 const address = (word: string) => `${word}-${server.port}@example.com`;
 const credentials = () => ({ email: space.owner.email, password: PASSWORD });
+
+async function confirmation(
+  { userId, email, token: as }: Person,
+  what: "email" | "phone",
+  asked: { phone?: string },
+): Promise<Change> {
+  const path = `/v1/users/${userId}/verify/${what}`;
+  ok(await server.call("POST", `${path}/start`, { as, body: asked }), 202);
+  const template = what === "email" ? "verify_email" : "sms_code";
+  const body = { code: await codeTo(server, asked.phone ?? email, template) };
+  return { path: `${path}/confirm`, body, as, countedIn: "verifications" };
+}
 
 /** All that changes something and is audited. */
 const CHANGES: Record<string, () => Promise<Change>> = {
@@ -106,6 +126,31 @@ const CHANGES: Record<string, () => Promise<Change>> = {
   "DELETE a user": async () => ({ path: `/v1/users/${await newUser()}` }),
   "POST restore": async () => ({ path: `/v1/users/${await deletedUser()}/restore` }),
   "DELETE purge": async () => ({ path: `/v1/users/${await deletedUser()}/purge` }),
+  "POST an import": async () => ({
+    path: "/v1/users/bulk",
+    body: { users: [{ email: address("imported") }] },
+  }),
+  "PATCH a guest's status": async () => ({
+    path: `/v1/users/${await newGuest()}`,
+    body: { status: "suspended" },
+  }),
+  "DELETE a guest": async () => ({ path: `/v1/users/${await newGuest()}` }),
+  "POST confirm of an address": async () => confirmation(await signedIn(), "email", {}),
+  "POST confirm of a number": async () =>
+    confirmation(await signedIn(), "phone", { phone: "+41791234567" }),
+  "POST confirm of a new address": async () => {
+    const { token: as, email } = await signedIn();
+    const next = `new-${email}`;
+    const asked = { as, body: { email: next } };
+    ok(await server.call("POST", "/v1/me/email/change/start", asked), 202);
+    const body = { code: await codeTo(server, next, "email_change") };
+    return { path: "/v1/me/email/change/confirm", body, as, countedIn: "verifications" };
+  },
+  "POST one's own password": async () => ({
+    path: "/v1/auth/password",
+    body: { current_password: PASSWORD, new_password: "seven grey geese" },
+    as: (await signedIn()).token,
+  }),
   "POST a role": async () => ({ path: rolesPath(), body: { name: "Editor" } }),
   "PATCH a role": async () => ({
     path: `${rolesPath()}/${await freshRole()}`,
@@ -132,8 +177,8 @@ const CHANGES: Record<string, () => Promise<Change>> = {
 test.each(Object.entries(CHANGES))(
   "02 §13: every mutation: database fails at the audit insert: %s",
   async (name, prepare) => {
-    const { path, body, as = space.owner.token } = await prepare();
-    const before = await snapshot();
+    const { path, body, as = space.owner.token, countedIn } = await prepare();
+    const before = await snapshot(countedIn);
     await raw.values(REFUSE);
     const answer = await server.call(name.split(" ", 1)[0]!, path, {
       as: as === "" ? undefined : as,
@@ -141,7 +186,7 @@ test.each(Object.entries(CHANGES))(
     });
     expect(answer.status).toBe(500);
     expect(JSON.stringify(answer.body)).not.toContain("no audit");
-    expect(await snapshot()).toEqual(before);
+    expect(await snapshot(countedIn)).toEqual(before);
 
     // The same again, allowed: it was the audit event alone that stood in the way.
     await raw.values(ALLOW);
@@ -151,6 +196,6 @@ test.each(Object.entries(CHANGES))(
       body,
     });
     expect(again.status).toBeLessThan(300);
-    expect(await snapshot()).not.toEqual(before);
+    expect(await snapshot(countedIn)).not.toEqual(before);
   },
 );
