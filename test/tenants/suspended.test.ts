@@ -134,5 +134,10 @@ test("02 §10.2: the next login lands in the first workspace, not in the one tha
   // Deleted, it is nobody's home any more; the personal one is left to fall back to (02 §1).
   const { access_token: as } = ok(await logIn(server, person.email)).body;
   ok(await tenant("DELETE", real, as), 204);
-  expect(ok(await logIn(server, person.email)).body.tenant_id).toBe(person.tenantId);
+  const back = ok(await logIn(server, person.email)).body;
+  expect(back.tenant_id).toBe(person.tenantId);
+  const self = { as: back.access_token };
+  expect(
+    ok(await server.call("GET", `/v1/users/${person.userId}`, self)).body.tenant_id,
+  ).toBeNull();
 });
