@@ -63,8 +63,9 @@ const binaries: readonly Step[] = [
   ...(Bun.which("qemu-aarch64") === null
     ? []
     : [{ name: "build for arm64", command: [BUN, "build.ts", "--target", "linux-arm64"] }]),
-  suite("binary", ["test/binary", "test/cli"], {
+  suite("binary", ["test/binary", "test/cli", "test/faults"], {
     DATABASE_URL: undefined,
+    QEETID_KILL_ROUNDS: "20",
     QEETID_BINARY: join(root, "dist/qeetid"),
   }),
 ];
