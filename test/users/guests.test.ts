@@ -97,6 +97,8 @@ describe("an administrator of the host", () => {
     expect(await idsOf(home)).toContain(userId);
     const [event] = await audited(server, host.tenantId, "role.unassigned");
     expect(event).toMatchObject({ resourceId: userId, metadata: { role_id: person.roleId } });
+    const [left] = await audited(server, host.tenantId, "user.updated");
+    expect(left).toMatchObject({ resourceId: userId, metadata: { fields: ["membership"] } });
     expect(await audited(server, home.tenantId, "user.deleted")).not.toContainEqual(
       expect.objectContaining({ resourceId: userId }),
     );

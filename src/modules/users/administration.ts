@@ -229,7 +229,8 @@ function differences(user: store.UserRow, change: UserChange) {
   return { patch, fields };
 }
 
-async function announceUpdate(
+/** The event and the audit row of a change, in the log of the tenant that made it. */
+export async function announceUpdate(
   deps: Deps,
   tx: Tx,
   actor: Actor,

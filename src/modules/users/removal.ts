@@ -9,7 +9,7 @@ import { enqueue } from "../outbox/service.ts";
 import { assertMayManage, assertOwnerRemains, removeRoles, tenantOf } from "../rbac/service.ts";
 import { deletePersonalTenants, restorePersonalTenants } from "../tenants/service.ts";
 import { endMembership } from "./accounts.ts";
-import { refuseEverywhere } from "./administration.ts";
+import { announceUpdate, refuseEverywhere } from "./administration.ts";
 import { present } from "./present.ts";
 import * as store from "./store.ts";
 
@@ -28,6 +28,8 @@ export async function deleteUser(deps: Deps, actor: Actor, userId: string): Prom
       await assertOwnerRemains(deps, tx, tenantId, userId);
       await removeRoles(deps, tx, actor, { userId, tenantId });
       await endMembership(deps, tx, { tenantId, userId });
+      // Of its own: who has no role leaves none of the rows that taking roles away writes.
+      await announceUpdate(deps, tx, actor, found.user, { tenantId, fields: ["membership"] });
     }
   };
   await deps.db.transaction(work, { serializeOn: tenantId });
