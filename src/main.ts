@@ -130,4 +130,7 @@ function explain(error: unknown): number {
 delete process.env.BUN_OPTIONS;
 delete process.env.BUN_BE_BUN;
 
+// Databases, keys and backups are for the owner alone, also in a directory that others may enter.
+process.umask(0o077);
+
 process.exitCode = await main(process.argv.slice(2)).catch(explain);
