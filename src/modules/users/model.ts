@@ -63,7 +63,12 @@ export const CreateUser = t.Object({
 export const UpdateUser = t.Object({
   display_name: t.Optional(nullable(t.String({ maxLength: 200 }))),
   phone: t.Optional(nullable(t.String({ pattern: PHONE, description: "E.164" }))),
-  status: t.Optional(t.Union([t.Literal("active"), t.Literal("suspended")])),
+  status: t.Optional(
+    t.Union([t.Literal("active"), t.Literal("suspended")], {
+      description:
+        "Of a member who is at home in another tenant: here alone, and nothing else of them",
+    }),
+  ),
   metadata: t.Optional(Metadata),
 });
 
