@@ -167,6 +167,9 @@ function flagReader(command: Command, argv: readonly string[]): () => Token | un
       `--${name}`,
       candidates.map((one) => `--${one}`),
     );
-    return { kind: "problem", text: `unknown flag --${name}${hint}` };
+    const advice = command.argument
+      ? `; a ${command.argument.name} that begins with a dash goes after --`
+      : "";
+    return { kind: "problem", text: `unknown flag ${word}${hint || advice}` };
   };
 }

@@ -63,8 +63,8 @@ sign-up would make. A password is generated and printed unless --password-stdin 
   {
     path: "keys export",
     summary: "Print the public keys (JWKS), for services that verify tokens offline.",
-    details:
-      "With KID, the id of an active key, its private half is printed instead (PKCS #8, PEM). Guard it.",
+    details: `With KID, the id of an active key, its private half is printed instead (PKCS #8, PEM). Guard it.
+A KID that begins with a dash goes after --, as in: qeetid keys export -- -KppayL0…`,
     argument: { name: "KID", isOptional: true },
     settings: ["Storage", "Tokens and keys"],
     load: async () => (await import("./keys.ts")).exportKeys,

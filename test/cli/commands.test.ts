@@ -70,6 +70,11 @@ describe("arguments", () => {
     ["serve", ["--no-public-url"], "unknown flag --no-public-url (did you mean --public-url?)"],
     ["serve", ["--http-port"], "--http-port needs a value"],
     ["backup", [], "FILE is missing"],
+    [
+      "keys export",
+      ["-KppayL0juejIBquCs"],
+      "unknown flag -KppayL0juejIBquCs; a KID that begins with a dash goes after --",
+    ],
     ["version", ["--http-port", "1"], "unknown flag --http-port"],
   ] as [string, string[], string][])("%s %p", (path, argv, problem) => {
     expect(problemsOf(path, ...argv)).toContain(problem);

@@ -107,9 +107,9 @@ describe.skipIf(isPostgresRun)("serve", () => {
     expect(JSON.parse(list.stdout).keys).toContainEqual(
       expect.objectContaining({ kid: replacedKid, status: "retired" }),
     );
-    const pem = await runProgram(["keys", "export", kid], { cwd: server.cwd });
+    const pem = await runProgram(["keys", "export", "--", kid], { cwd: server.cwd });
     expect(pem.stdout).toStartWith("-----BEGIN PRIVATE KEY-----");
-    const gone = await runProgram(["keys", "export", replacedKid], { cwd: server.cwd });
+    const gone = await runProgram(["keys", "export", "--", replacedKid], { cwd: server.cwd });
     expect(gone).toMatchObject({ exitCode: 1, stdout: "" });
     await server.stop();
   }, 30_000);
@@ -148,7 +148,7 @@ describe.skipIf(isPostgresRun)("serve", () => {
     });
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/^REDIS_URL: 127\.0\.0\.1:\d+ does not answer\n$/);
-  });
+  }, 30_000);
 
   test("a database newer than the program: refused, naming both versions", async () => {
     const server = await start();
