@@ -118,9 +118,14 @@ async function judge<T>(
   return result;
 }
 
-/** How many of the five are taken by now, this one included; undefined when all were. */
+/** How many of the five are taken by now, this one included; undefined when all were, 0 when the record is gone. */
 const claim = (deps: Deps, key: string, at: Date): Promise<number | undefined> =>
-  deps.db.transaction((tx) => store.claimAttempt(tx, { key, at, most: MAX_FAILURES }));
+  deps.db.transaction(async (tx) => {
+    const taken = await store.claimAttempt(tx, { key, at, most: MAX_FAILURES });
+    if (taken !== undefined) return taken;
+    // A sign-in that was completed since we looked has cleared it.
+    return (await store.selectAttempts(tx, { key })).length === 0 ? 0 : undefined;
+  });
 
 const idleSince = (now: Date) => new Date(now.getTime() - WINDOW_MS);
 
