@@ -2,7 +2,7 @@
  * bun test/run.ts: every check and every suite. The last line is `N passed, N failed`, over all of them; a check
  * (lint, types, …) counts as one.
  */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startPostgres } from "./support/postgres.ts";
@@ -35,6 +35,13 @@ const suite = (name: string, path: string[], env: Step["env"] = {}): Step => ({
   isSuite: true,
 });
 
+/** What talks to a program from outside: on SQLite to the compiled one alone, since from source it would say the same. */
+const OUTSIDE = ["test/binary", "test/cli", "test/faults", "test/readme"];
+const INSIDE = readdirSync(join(root, "test"), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() || entry.name.endsWith(".test.ts"))
+  .map((entry) => `test/${entry.name}`)
+  .filter((path) => !OUTSIDE.includes(path));
+
 const checks: readonly Step[] = [
   { name: "lint", command: [BUN, "x", "biome", "ci", "."] },
   { name: "types", command: [BUN, "x", "tsc", "-p", "."] },
@@ -51,7 +58,8 @@ const suiteOn = (database: "SQLite" | "Postgres", env: Step["env"]): Step[] => {
     name: `no scans on ${database}`,
     command: [BUN, "test/explain.ts", statements],
   };
-  return [suite(`suite on ${database}`, [], { ...env, ...files }), { ...explain, env }].concat(
+  const paths = database === "SQLite" ? INSIDE : [...INSIDE, "test/faults"];
+  return [suite(`suite on ${database}`, paths, { ...env, ...files }), { ...explain, env }].concat(
     database === "SQLite"
       ? [{ name: "every answer seen", command: [BUN, "test/answers.ts", answers], env }]
       : [],
@@ -63,7 +71,7 @@ const binaries: readonly Step[] = [
   ...(Bun.which("qemu-aarch64") === null
     ? []
     : [{ name: "build for arm64", command: [BUN, "build.ts", "--target", "linux-arm64"] }]),
-  suite("binary", ["test/binary", "test/cli", "test/faults"], {
+  suite("binary", OUTSIDE, {
     DATABASE_URL: undefined,
     QEETID_KILL_ROUNDS: "20",
     QEETID_BINARY: join(root, "dist/qeetid"),
