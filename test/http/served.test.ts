@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import SwaggerParser from "@apidevtools/swagger-parser";
 import { createConfig, lintFromString } from "@redocly/openapi-core";
+import { connect } from "../../db/raw.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
 let server: TestServer;
@@ -46,4 +47,18 @@ test("01 §12.3: /metrics counts the queues and what was refused", async () => {
   expect(await value("qeet_outbox_dead_letters")).toBe(0);
   await server.runJob("mail");
   expect(await value("qeet_mail_queue")).toBe(0);
+});
+
+test("a database that another version has changed: /readyz is 503, in the words of the document", async () => {
+  const own = await startServer();
+  const connection = await connect(own.deps.config.databaseUrl);
+  await connection.values("update schema_migrations set tag = '9' || tag");
+  await connection.close();
+  const { status, body } = await own.call("GET", "/readyz");
+  expect([status, body.status, body.checks.migrations]).toEqual([
+    503,
+    "not_ready",
+    "fail: unavailable",
+  ]);
+  await own.stop();
 });

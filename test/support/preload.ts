@@ -24,6 +24,9 @@ if (process.env.QEETID_TEST_POSTGRES === "1" && !process.env.DATABASE_URL) {
   watch(`kill -QUIT ${postgres.pid}; sleep 1; rm -rf '${directory}'`);
 }
 
+const { endPrograms } = await import("./program.ts");
+afterAll(endPrograms);
+
 const statementsFile = process.env.QEETID_STATEMENTS_FILE;
 if (statementsFile) {
   const { collectStatements } = await import("./statements.ts");

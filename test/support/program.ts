@@ -44,6 +44,17 @@ export function freePort(): number {
   return port!;
 }
 
+/** Every server that was started, for the whole run: a module may be evaluated once for each test file. */
+const shared = globalThis as { qeetidPrograms?: Set<Pick<Bun.Subprocess, "kill" | "exitCode">> };
+shared.qeetidPrograms ??= new Set();
+const programs = shared.qeetidPrograms;
+
+/** Ends what a test has left running. */
+export function endPrograms(): void {
+  for (const child of programs) if (child.exitCode === null) child.kill("SIGKILL");
+  programs.clear();
+}
+
 /** Starts `qeetid serve` in a directory of its own and waits until it is ready. */
 export async function startProgram(
   argv: readonly string[] = [],
@@ -62,6 +73,7 @@ export async function startProgram(
       stderr: "pipe",
     },
   );
+  programs.add(child);
   const stdout = new Response(child.stdout).text();
   let stderr = "";
   const reading = (async () => {
