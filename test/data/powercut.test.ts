@@ -70,7 +70,10 @@ describe.skipIf(dialect === "postgres" || !hasCompiler)("a power cut on SQLite",
     const outcome = await cutPower("durable", 5);
     expect(outcome).toMatchObject({ lost: 0, damaged: 0 });
     expect(outcome.acknowledged).toBeGreaterThan(100);
-    // The same without syncs: the probe does notice.
-    expect((await cutPower("relaxed", 3)).lost).toBeGreaterThan(0);
+    // The same without syncs: the probe does notice. On a busy machine a cut may hit nothing, so it has a few.
+    let lost = 0;
+    for (let round = 0; round < 5 && lost === 0; round += 1)
+      lost += (await cutPower("relaxed", 3)).lost;
+    expect(lost).toBeGreaterThan(0);
   }, 60_000);
 });
