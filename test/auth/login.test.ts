@@ -114,19 +114,22 @@ describe("login", () => {
       const { email } = await real.signUp();
       // The shortest of many: what the machine does besides only adds.
       const best = { known: Number.POSITIVE_INFINITY, unknown: Number.POSITIVE_INFINITY };
-      for (let round = 0; round < 12; round++) {
+      const ratio = () => best.known / best.unknown;
+      // On a busy machine the undisturbed one may take a while to come.
+      for (let round = 0; round < 60; round++) {
+        if (round >= 12 && ratio() > 0.8 && ratio() < 1.2) break;
         real.clock.advance(16 * MINUTE); // no lock
         const known = await timed(() => logIn(real, email, { password: WRONG }));
         const unknown = await timed(() => logIn(real, "x@example.com", { password: WRONG }));
         best.known = Math.min(best.known, known.ms);
         best.unknown = Math.min(best.unknown, unknown.ms);
       }
-      expect(best.known / best.unknown).toBeGreaterThan(0.8);
-      expect(best.known / best.unknown).toBeLessThan(1.2);
+      expect(ratio()).toBeGreaterThan(0.8);
+      expect(ratio()).toBeLessThan(1.2);
     } finally {
       await real.stop();
     }
-  });
+  }, 30_000);
 
   test("02 §13: login suspended user: wrong password / right password", async () => {
     const person = await member(server, space);
