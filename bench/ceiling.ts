@@ -20,7 +20,11 @@ interface Store {
   /** One statement; rows as arrays. */
   all(text: string, params: unknown[]): Promise<unknown[][]> | unknown[][];
   /** The statements in one durable transaction. */
-  write(statements: (readonly [text: string, params: unknown[]])[]): Promise<void>;
+  write(
+    statements: (readonly [text: string, params: unknown[]])[],
+    /** Transactions of one key wait for each other here, not in the database: as the product does for its audit log. */
+    serializeOn?: string,
+  ): Promise<void>;
 }
 
 const store = url.startsWith("postgres") ? postgres() : await sqlite();
@@ -68,6 +72,7 @@ async function sqlite(): Promise<Store> {
 function postgres(): Store {
   const sql = new Bun.SQL({ url, max: 10 });
   const numbered = new Map<string, string>();
+  const turns = new Map<string, Promise<unknown>>();
   const dollars = (text: string) => {
     let out = numbered.get(text);
     if (!out) {
@@ -79,10 +84,18 @@ function postgres(): Store {
   };
   return {
     all: (text, params) => sql.unsafe(dollars(text), params).values() as Promise<unknown[][]>,
-    async write(statements) {
-      await sql.begin("isolation level serializable", async (tx) => {
-        for (const [text, params] of statements) await tx.unsafe(dollars(text), params).values();
-      });
+    async write(statements, serializeOn) {
+      const run = () =>
+        sql.begin("isolation level serializable", async (tx) => {
+          for (const [text, params] of statements) await tx.unsafe(dollars(text), params).values();
+        });
+      if (serializeOn === undefined) return void (await run());
+      const mine = (turns.get(serializeOn) ?? Promise.resolve()).then(run);
+      turns.set(
+        serializeOn,
+        mine.catch(() => {}),
+      );
+      await mine;
     },
   };
 }
@@ -196,61 +209,64 @@ async function login(body: { email: string; password: string }) {
   const json = (value: object) => JSON.stringify(value);
   const eventText = isPostgres ? "?::text::jsonb" : "?";
   const outbox = `insert into outbox_events (id, aggregate_id, tenant_id, topic, event_type, payload, created_at, due_at) values (?, ?, ?, ?, ?, ${eventText}, ?, ?)`;
-  await store.write([
+  await store.write(
     [
-      `insert into sessions (id, user_id, tenant_id, method, auth_time, amr, created_at, last_seen_at) values (?, ?, ?, ?, ?, ${eventText}, ?, ?)`,
-      [sid, userId, tenantId, "password", instant(at), json(["pwd"]), instant(at), instant(at)],
-    ],
-    [INSERT_REFRESH, [Bun.randomUUIDv7(), sid, sha256(refresh), instant(at), instant(at)]],
-    [
-      outbox,
       [
-        Bun.randomUUIDv7(),
-        sid,
-        tenantId,
-        "x",
-        "session.created",
-        json({ sid }),
-        instant(at),
-        instant(at),
+        `insert into sessions (id, user_id, tenant_id, method, auth_time, amr, created_at, last_seen_at) values (?, ?, ?, ?, ?, ${eventText}, ?, ?)`,
+        [sid, userId, tenantId, "password", instant(at), json(["pwd"]), instant(at), instant(at)],
+      ],
+      [INSERT_REFRESH, [Bun.randomUUIDv7(), sid, sha256(refresh), instant(at), instant(at)]],
+      [
+        outbox,
+        [
+          Bun.randomUUIDv7(),
+          sid,
+          tenantId,
+          "x",
+          "session.created",
+          json({ sid }),
+          instant(at),
+          instant(at),
+        ],
+      ],
+      [
+        outbox,
+        [
+          Bun.randomUUIDv7(),
+          sid,
+          tenantId,
+          "x",
+          "user.signed_in",
+          json({ sid }),
+          instant(at),
+          instant(at),
+        ],
+      ],
+      [
+        "insert into audit_logs (log_id, size, tip_hash, last_created_at, edge) values (?, 1, ?, ?, ?) on conflict (log_id) do update set size = audit_logs.size + 1 returning size, tip_hash",
+        [`bench-${tenantId}`, hash, at.toISOString(), Buffer.from(hash)],
+      ],
+      [
+        `insert into audit_events (id, log_id, seq, chain_version, tenant_id, actor_user_id, actor_type, action, resource_type, metadata, created_at, prev_hash, row_hash, seals) values (?, ?, ?, 2, ?, ?, 'user', 'x', 'session', '{}', ?, ?, ?, ${eventText})`,
+        [
+          Bun.randomUUIDv7(),
+          `bench-${sid}`,
+          seq,
+          tenantId,
+          userId,
+          at.toISOString(),
+          hash,
+          hash,
+          "{}",
+        ],
+      ],
+      [
+        "insert into audit_nodes (log_id, level, idx, hash) values (?, 0, ?, ?)",
+        [`bench-${sid}`, seq, Buffer.from(hash)],
       ],
     ],
-    [
-      outbox,
-      [
-        Bun.randomUUIDv7(),
-        sid,
-        tenantId,
-        "x",
-        "user.signed_in",
-        json({ sid }),
-        instant(at),
-        instant(at),
-      ],
-    ],
-    [
-      "insert into audit_logs (log_id, size, tip_hash, last_created_at, edge) values (?, 1, ?, ?, ?) on conflict (log_id) do update set size = audit_logs.size + 1 returning size, tip_hash",
-      [`bench-${tenantId}`, hash, at.toISOString(), Buffer.from(hash)],
-    ],
-    [
-      `insert into audit_events (id, log_id, seq, chain_version, tenant_id, actor_user_id, actor_type, action, resource_type, metadata, created_at, prev_hash, row_hash, seals) values (?, ?, ?, 2, ?, ?, 'user', 'x', 'session', '{}', ?, ?, ?, ${eventText})`,
-      [
-        Bun.randomUUIDv7(),
-        `bench-${sid}`,
-        seq,
-        tenantId,
-        userId,
-        at.toISOString(),
-        hash,
-        hash,
-        "{}",
-      ],
-    ],
-    [
-      "insert into audit_nodes (log_id, level, idx, hash) values (?, 0, ?, ?)",
-      [`bench-${sid}`, seq, Buffer.from(hash)],
-    ],
-  ]);
+    tenantId,
+  );
   return {
     access_token: signToken(userId, tenantId, sid),
     refresh_token: refresh,
