@@ -2,7 +2,7 @@ import type { Tx } from "../../db/client.ts";
 import { violationOf } from "../../db/errors.ts";
 import type { Deps } from "../deps.ts";
 import { createApiKeyIn } from "../modules/api-keys/service.ts";
-import { createTenantIn } from "../modules/tenants/service.ts";
+import { createPersonalTenantIn, createTenantIn } from "../modules/tenants/service.ts";
 import { findUser, insertUser, setPassword } from "../modules/users/service.ts";
 import { assertAcceptablePassword } from "../platform/crypto/weak-passwords.ts";
 import { type EmailAddress, parseEmail } from "../platform/email.ts";
@@ -92,16 +92,10 @@ async function create(deps: Deps, { address, tenantName, passwordHash, wantsKey 
       source: "cli",
     });
     await setPassword(deps, tx, { userId: inserted.id, passwordHash });
-    const tenant = await createTenantIn(deps, tx, SYSTEM, {
-      owner: inserted,
-      ...(tenantName === undefined
-        ? {
-            name: address.email.split("@", 1)[0]!,
-            personal: true,
-            slug: `personal-${inserted.id.slice(-12)}`,
-          }
-        : { name: tenantName }),
-    });
+    const tenant =
+      tenantName === undefined
+        ? await createPersonalTenantIn(deps, tx, SYSTEM, inserted)
+        : await createTenantIn(deps, tx, SYSTEM, { owner: inserted, name: tenantName });
     const key = wantsKey
       ? await createApiKeyIn(deps, tx, SYSTEM, {
           tenantId: tenant.id,

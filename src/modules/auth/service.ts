@@ -17,7 +17,7 @@ import {
   type SignedIn,
   type TokenPair,
 } from "../sessions/service.ts";
-import { createTenantIn } from "../tenants/service.ts";
+import { createPersonalTenantIn } from "../tenants/service.ts";
 import {
   findUser,
   insertUser,
@@ -94,13 +94,7 @@ async function createAccount(
   await setPassword(deps, tx, { userId: inserted.id, passwordHash: input.passwordHash });
   await sendEmailCode(deps, tx, inserted);
   const tenant = deps.config.signupPersonalTenant
-    ? await createTenantIn(deps, tx, by, {
-        name: displayName?.trim() || email.slice(0, email.lastIndexOf("@")),
-        // Of a version 7 id the last digits are the random ones: the first would clash within a millisecond.
-        slug: `personal-${inserted.id.slice(-12)}`,
-        owner: inserted,
-        personal: true,
-      })
+    ? await createPersonalTenantIn(deps, tx, by, inserted)
     : undefined;
   const user = (await findUser(tx, inserted.id))!;
   const tenantId = tenant?.id ?? null;

@@ -75,6 +75,25 @@ export async function createTenantIn(
   return tenant;
 }
 
+/**
+ * The workspace of one's own that comes with an account, named after its owner. It gives way, as home, to the first one that
+ * they create.
+ */
+export function createPersonalTenantIn(
+  deps: Deps,
+  tx: Tx,
+  by: Author,
+  owner: UserRow,
+): Promise<store.TenantRow> {
+  return createTenantIn(deps, tx, by, {
+    name: owner.displayName?.trim() || owner.email.slice(0, owner.email.lastIndexOf("@")),
+    // Of a version 7 id the last digits are the random ones: the first would clash within a millisecond.
+    slug: `personal-${owner.id.slice(-12)}`,
+    owner,
+    personal: true,
+  });
+}
+
 async function insert(
   deps: Deps,
   tx: Tx,
