@@ -6,7 +6,15 @@ import { readLayers, type Sources } from "./config/layers.ts";
 import type { Values } from "./config/table.ts";
 import type { RateLimit } from "./config/types.ts";
 
-export type BucketName = "ip" | "tenant" | "user" | "apikey" | "sensitive" | "mail" | "verify";
+export type BucketName =
+  | "ip"
+  | "tenant"
+  | "user"
+  | "apikey"
+  | "client"
+  | "sensitive"
+  | "mail"
+  | "verify";
 
 /** What the operator decided, read once at start. Frozen; durations end in their unit. */
 export interface Config {
@@ -28,10 +36,18 @@ export interface Config {
   readonly jwtAudience: string;
   readonly accessTokenTtlSeconds: number;
   readonly refreshTokenTtlSeconds: number;
+  readonly refreshTokenMaxLifetimeSeconds: number;
+  readonly authorizationCodeTtlSeconds: number;
+  readonly idTokenTenantClaim: boolean;
+  /** Beside `jwtIssuer`, for tokens of the server that this one replaces. */
+  readonly jwtLegacyIssuers: readonly string[];
+  readonly dynamicRegistration: boolean;
   /** What the operator added to `publicUrl`, which is always allowed. `*` in development only. */
   readonly allowedOrigins: readonly string[];
   readonly csrfCookieDomain: string | null;
   readonly appBaseUrl: string;
+  /** Where people sign in: `publicUrl`, unless the operator has pages of their own. */
+  readonly loginBaseUrl: string;
   readonly smtp: {
     readonly host: string;
     readonly port: number;
@@ -144,9 +160,15 @@ function compose(values: Values, problems: string[]): Config {
     jwtAudience: values.JWT_AUDIENCE,
     accessTokenTtlSeconds: values.ACCESS_TOKEN_TTL,
     refreshTokenTtlSeconds: values.REFRESH_TOKEN_TTL,
+    refreshTokenMaxLifetimeSeconds: values.REFRESH_TOKEN_MAX_LIFETIME,
+    authorizationCodeTtlSeconds: values.AUTHORIZATION_CODE_TTL,
+    idTokenTenantClaim: values.ID_TOKEN_TENANT_CLAIM,
+    jwtLegacyIssuers: values.JWT_LEGACY_ISSUERS,
+    dynamicRegistration: values.DYNAMIC_REGISTRATION,
     allowedOrigins: values.ALLOWED_ORIGINS,
     csrfCookieDomain: values.CSRF_COOKIE_DOMAIN,
     appBaseUrl: values.APP_BASE_URL ?? publicUrl,
+    loginBaseUrl: values.LOGIN_BASE_URL ?? publicUrl,
     smtp: smtpOf(values),
     twilio: twilioOf(values),
     redisUrl: values.REDIS_URL,
@@ -215,6 +237,7 @@ const rateLimitsOf = (values: Values): Config["rateLimits"] =>
     tenant: values.RATE_LIMIT_TENANT,
     user: values.RATE_LIMIT_USER,
     apikey: values.RATE_LIMIT_APIKEY,
+    client: values.RATE_LIMIT_CLIENT,
     sensitive: values.RATE_LIMIT_SENSITIVE,
     mail: values.RATE_LIMIT_MAIL,
     verify: values.RATE_LIMIT_VERIFY,
@@ -225,6 +248,7 @@ const OFF: Config["rateLimits"] = Object.freeze({
   tenant: "off",
   user: "off",
   apikey: "off",
+  client: "off",
   sensitive: "off",
   mail: "off",
   verify: "off",

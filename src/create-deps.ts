@@ -83,6 +83,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       rate: await createRateLimiter({ config, clock, log, metrics }),
       touches: new Touches({ db, clock, log }, { session: touchSessions, api_key: touchApiKeys }),
       principals: new PrincipalCache(() => performance.now()),
+      clients: new PrincipalCache(() => performance.now()),
       outbound: createOutbound({ publicUrl: config.publicUrl }),
       subjectData,
     };

@@ -7,6 +7,7 @@ import type { Sealer } from "./platform/crypto/sealing.ts";
 import type { RateLimiter } from "./platform/http/rate.ts";
 import type { Log } from "./platform/log.ts";
 import type { Metrics } from "./platform/metrics.ts";
+import type { CachedClient } from "./platform/oauth-client.ts";
 import type { Outbound } from "./platform/outbound.ts";
 import type { PrincipalCache } from "./platform/principal-cache.ts";
 import type { SubjectData } from "./platform/subject-data.ts";
@@ -32,6 +33,8 @@ export interface Deps {
   readonly rate: RateLimiter;
   /** Whom a credential named a moment ago; forgotten when what it rests on changes. */
   readonly principals: PrincipalCache;
+  /** OAuth clients and service principals by client_id, likewise. Tags `client:…` (row id) and `tenant:…`. */
+  readonly clients: PrincipalCache<CachedClient>;
   /** Notes what was used just now, off the request's path. */
   readonly touches: Touches;
   readonly outbound: Outbound;

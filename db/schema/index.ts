@@ -1,5 +1,7 @@
 export * from "./api-keys.ts";
 export * from "./audit.ts";
+export * from "./clients.ts";
+export * from "./grants.ts";
 export * from "./mail.ts";
 export * from "./outbox.ts";
 export * from "./platform.ts";

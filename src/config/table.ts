@@ -135,6 +135,25 @@ export const settings = {
     "Life of a refresh token, counted from each use.",
     { default: "720h" },
   ),
+  REFRESH_TOKEN_MAX_LIFETIME: tokens(
+    t.duration("1m", "87600h"),
+    "How long an OAuth client may go on refreshing after a sign-in.",
+    { default: "2160h" },
+  ),
+  AUTHORIZATION_CODE_TTL: tokens(t.duration("10s", "600s"), "Life of an authorization code.", {
+    default: "60s",
+  }),
+  ID_TOKEN_TENANT_CLAIM: tokens(t.flag, "Put `tenant_id` into ID tokens.", { default: "true" }),
+  JWT_LEGACY_ISSUERS: tokens(
+    t.listOf(t.text),
+    "Other `iss` values that are still accepted, while clients move to this server.",
+    { default: "" },
+  ),
+  DYNAMIC_REGISTRATION: tokens(
+    t.flag,
+    "Let who may change connections register OAuth clients by RFC 7591.",
+    { default: "false" },
+  ),
   JWT_SIGNING_KEY: tokens(t.ecPrivateKey, "Your own signing key (EC P-256, PEM).", {
     absent: "generated, kept in the database, sealed",
     isSecret: true,
@@ -162,6 +181,11 @@ export const settings = {
   CSRF_COOKIE_DOMAIN: browsers(t.text, "Domain of the CSRF cookie, such as .example.com.", {
     absent: "the host alone",
   }),
+  LOGIN_BASE_URL: browsers(
+    t.origin,
+    "Origin of your own sign-in pages (`/login`, `/consent`, `/logged-out`, `/device`).",
+    { absent: "PUBLIC_URL: the pages that are built in" },
+  ),
   APP_BASE_URL: browsers(t.httpUrl, "Your application; base of the links that lead there.", {
     absent: "PUBLIC_URL",
   }),
@@ -198,6 +222,11 @@ export const settings = {
   RATE_LIMIT_APIKEY: limits(t.rateLimit, "Requests with an API key, by key.", {
     default: "50/200",
   }),
+  RATE_LIMIT_CLIENT: limits(
+    t.rateLimit,
+    "OAuth requests that a client signs, by client and address; a failed proof counts five.",
+    { default: "20/100" },
+  ),
   RATE_LIMIT_SENSITIVE: limits(
     t.rateLimit,
     "Starting a verification, changing the own password, by user.",

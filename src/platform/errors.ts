@@ -63,3 +63,46 @@ export class AppError extends Error {
 /** 422 about one member of the body or query: the sentence names the field and the fix. */
 export const invalidField = (field: string, code: FieldError["code"], message: string): AppError =>
   new AppError("unprocessable", message, { fields: [{ field, code, message }] });
+
+/** OAuth's own codes (RFC 6749 §4.1.2.1, §5.2 and its extensions), and the status where they are a body. */
+export const OAUTH_ERRORS = {
+  invalid_request: "bad_request",
+  invalid_client: "unauthorized",
+  invalid_grant: "bad_request",
+  unauthorized_client: "bad_request",
+  unsupported_grant_type: "bad_request",
+  invalid_scope: "bad_request",
+  access_denied: "bad_request",
+  /** RFC 8707 §2. */
+  invalid_target: "bad_request",
+  /** RFC 8628 §3.5. */
+  authorization_pending: "bad_request",
+  slow_down: "bad_request",
+  expired_token: "bad_request",
+  /** RFC 9449 §5. */
+  invalid_dpop_proof: "bad_request",
+  /** RFC 7591 §3.2.2. */
+  invalid_redirect_uri: "bad_request",
+  invalid_client_metadata: "bad_request",
+  temporarily_unavailable: "too_many_requests",
+} as const satisfies Record<string, ErrorCode>;
+
+export type OAuthErrorCode = keyof typeof OAUTH_ERRORS;
+
+/** A refusal in OAuth's words. `detail` is read by developers: ASCII, no quotes, no secret. */
+export class OAuthError extends AppError {
+  constructor(
+    readonly error: OAuthErrorCode,
+    detail: string,
+    extra: Extra = {},
+  ) {
+    super(OAUTH_ERRORS[error], detail, {
+      ...extra,
+      // RFC 6749 §5.2: the scheme that the client used, which is Basic or none.
+      headers: {
+        ...(error === "invalid_client" && { "www-authenticate": 'Basic realm="qeet"' }),
+        ...extra.headers,
+      },
+    });
+  }
+}

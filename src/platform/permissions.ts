@@ -92,6 +92,8 @@ export interface Actor {
   readonly sessionId: string | null;
   /** The OAuth client, for `oauth` and `service`. */
   readonly clientId: string | null;
+  /** The grant behind the token, for `oauth`. */
+  readonly grantId?: string;
   readonly scopes: readonly string[];
   /** When the user last proved a first factor; null for machines. */
   readonly authTime: Date | null;

@@ -33,6 +33,7 @@ export async function openRing(
   const deps = {
     config: {
       jwtIssuer: ISSUER,
+      jwtLegacyIssuers: [],
       jwtAudience: AUDIENCE,
       jwtSigningKey: null,
       jwtRetiredKeys: null,

@@ -51,6 +51,8 @@ export interface Expected {
   readonly algorithms?: readonly TokenAlgorithm[];
   /** Default: this server's own, `JWT_AUDIENCE`. `null`: whoever. */
   readonly audience?: string | null;
+  /** For an `id_token_hint`: genuine is enough, it may have expired (RP-Initiated Logout 1.0 §4). */
+  readonly evenExpired?: boolean;
 }
 
 export interface PreparedKey {
@@ -70,7 +72,10 @@ export interface ListedKey {
 }
 
 export interface KeyringDeps {
-  readonly config: Pick<Config, "jwtIssuer" | "jwtAudience" | "jwtSigningKey" | "jwtRetiredKeys">;
+  readonly config: Pick<
+    Config,
+    "jwtIssuer" | "jwtLegacyIssuers" | "jwtAudience" | "jwtSigningKey" | "jwtRetiredKeys"
+  >;
   readonly db: Db;
   readonly clock: Clock;
   readonly log: Pick<Log, "warn">;
@@ -178,6 +183,7 @@ class Ring implements Keyring {
 
   async verify(jwt: string, expected: Expected): Promise<Claims> {
     const { typ, algorithms = ["ES256"], audience = this.deps.config.jwtAudience } = expected;
+    const { evenExpired = false } = expected;
     const proved = this.#proved.get(jwt);
     const jws = proved ?? decodeJws(jwt);
     if (!jws) throw refused();
@@ -188,7 +194,8 @@ class Ring implements Keyring {
     const key = await this.#find(header.kid);
     if (!key || header.alg !== key.alg || !algorithms.includes(key.alg)) throw refused();
     const now = this.deps.clock.now();
-    if (!isTrusted(key, now) || !this.#isValidAt(now, claims, audience)) throw refused();
+    if (!isTrusted(key, now) || !this.#isValidAt(now, claims, { audience, evenExpired }))
+      throw refused();
     if (!proved) {
       if (!(await this.deps.signer.verify(key.alg, key.publicKey, input, signature)))
         throw refused();
@@ -197,11 +204,18 @@ class Ring implements Keyring {
     return claims;
   }
 
-  #isValidAt(now: Date, { iss, aud, exp, nbf, iat }: Claims, audience: string | null): boolean {
+  #isValidAt(
+    now: Date,
+    { iss, aud, exp, nbf, iat }: Claims,
+    { audience, evenExpired }: { audience: string | null; evenExpired: boolean },
+  ): boolean {
+    const { jwtIssuer, jwtLegacyIssuers } = this.deps.config;
     const nowSeconds = now.getTime() / 1000;
     const isForUs = aud === audience || (Array.isArray(aud) && aud.includes(audience));
-    if (iss !== this.deps.config.jwtIssuer || (audience !== null && !isForUs)) return false;
-    if (typeof exp !== "number" || exp <= nowSeconds) return false; // RFC 7519 §4.1.4: "on or after"
+    const isOurs = iss === jwtIssuer || jwtLegacyIssuers.includes(iss as string);
+    if (!isOurs || (audience !== null && !isForUs)) return false;
+    if (typeof exp !== "number") return false;
+    if (exp <= nowSeconds && !evenExpired) return false; // RFC 7519 §4.1.4: "on or after"
     return [nbf, iat].every(
       (from) =>
         from === undefined || (typeof from === "number" && from <= nowSeconds + LEEWAY_SECONDS),
