@@ -72,6 +72,8 @@ export interface CachedPrincipal {
   readonly actor: Omit<import("./permissions.ts").Actor, "caller">;
   /** Past it the credential is refused, remembered or not. */
   readonly expiresAt?: Date | null;
+  /** Set: good only with a proof of this key (RFC 9449). */
+  readonly dpopJkt?: string | null;
   /** The tenant is suspended: refused but on the routes that work then (contract 01 §5). */
   readonly isTenantSuspended?: boolean;
 }

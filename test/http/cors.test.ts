@@ -80,7 +80,7 @@ test("a preflight of a listed origin says what may be sent, for five minutes", a
     "GET, POST, PATCH, PUT, DELETE, OPTIONS",
   );
   expect(headers.get("access-control-allow-headers")).toBe(
-    "Authorization, Content-Type, X-Request-Id, X-CSRF-Token",
+    "Authorization, Content-Type, X-Request-Id, X-CSRF-Token, DPoP",
   );
   expect(headers.get("access-control-max-age")).toBe("300");
   expect(headers.get("x-request-id")).toMatch(/^req_/);

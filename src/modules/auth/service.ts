@@ -146,6 +146,8 @@ export interface LogIn {
   readonly knownCookie?: string | undefined;
   /** Hash of the hosted session that the browser had. */
   readonly replacesHosted?: string | undefined;
+  /** That one stays where it is another user's. */
+  readonly keepsOtherAccounts?: boolean;
 }
 
 interface Proved {
@@ -183,6 +185,7 @@ export async function logIn<F extends SignedIn["flow"]>(
     flow: input.flow,
     knownCookie,
     replacesHosted: input.replacesHosted,
+    keepsOtherAccounts: input.keepsOtherAccounts ?? false,
   } as const;
   const signedIn = await completeSignIn(deps, caller, signIn, async (tx) => {
     const [current] = await selectForSignIn(tx, { emailKey });

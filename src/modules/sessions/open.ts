@@ -9,6 +9,7 @@ import { recordAudit, userAuthor } from "../audit/service.ts";
 import { enqueue } from "../outbox/service.ts";
 import type { UserRow } from "../users/service.ts";
 import { decideFactors, type FactorsSatisfied } from "./factors.ts";
+import { HOSTED_IDLE_MS } from "./hosted.ts";
 import * as store from "./store.ts";
 
 export type SignInMethod =
@@ -49,9 +50,6 @@ interface NewSession {
   readonly amr: readonly string[];
   readonly factors: FactorsSatisfied;
 }
-
-/** Hosted sessions end 30 minutes after their last use, and 12 hours after their first. */
-const HOSTED_IDLE_MS = 30 * 60_000;
 
 /**
  * Opens a token session with its first refresh token, in the caller's transaction, which then commits before
@@ -120,18 +118,25 @@ export async function addRefreshToken(
   await store.insertRefreshToken(tx, { id, sessionId, tokenHash: hash, issuedAt, expiresAt });
 }
 
-/** Opens a hosted session, in place of the one that the browser had: its cookie may have been planted (fixation). */
+/**
+ * Opens a hosted session, in place of the one that the browser had: its cookie may have been planted (fixation). With
+ * `keepsOthers` another user's stays, for the account chooser to show.
+ */
 export async function openHostedSession(
   deps: Deps,
   tx: Tx,
   caller: Caller,
-  input: NewSession & { readonly replaces?: string | undefined },
+  input: NewSession & { readonly replaces?: string | undefined; readonly keepsOthers?: boolean },
 ): Promise<string> {
-  const { user, method, authTime, amr, factors, replaces } = input;
+  const { user, method, authTime, amr, factors, replaces, keepsOthers = false } = input;
   const now = deps.clock.now();
   const id = deps.random.uuid();
   const { token, hash } = newToken(deps.random);
-  if (replaces !== undefined) await store.deleteLoginSession(tx, { tokenHash: replaces });
+  if (replaces !== undefined)
+    await store.deleteLoginSession(tx, {
+      tokenHash: replaces,
+      ...(keepsOthers && { userId: user.id }),
+    });
   await store.insertLoginSession(tx, {
     id,
     tokenHash: hash,

@@ -1,6 +1,13 @@
 /** The door to sessions: how they begin, what they are good for, how they end. */
 export { authenticate } from "./authenticate.ts";
 export { decideFactors } from "./factors.ts";
+export {
+  type BrowserSessions,
+  browserSessions,
+  findHostedSession,
+  type HostedSession,
+  withCurrent,
+} from "./hosted.ts";
 export { countersOf, guarded } from "./lockout.ts";
 export {
   endHostedSession,

@@ -30,6 +30,8 @@ export interface SignIn {
   readonly knownCookie?: string | undefined;
   /** Hash of the hosted session that the browser had. */
   readonly replacesHosted?: string | undefined;
+  /** That one stays where it is another user's: the hosted pages keep several accounts. */
+  readonly keepsOtherAccounts?: boolean;
 }
 
 /** What else is decided between a proved credential and a session: method switches, IP rules. They throw `forbidden`. */
@@ -90,7 +92,11 @@ export async function completeSignIn(
     const loginSessionToken = await deps.db.transaction(
       async (tx) => {
         await begin(tx);
-        return openHostedSession(deps, tx, caller, { ...opened, replaces: signIn.replacesHosted });
+        return openHostedSession(deps, tx, caller, {
+          ...opened,
+          replaces: signIn.replacesHosted,
+          keepsOthers: signIn.keepsOtherAccounts ?? false,
+        });
       },
       { serializeOn: "platform" },
     );

@@ -212,16 +212,56 @@ export async function deleteLoginSessions(tx: Tx, { userId, tenantId }: Scope): 
   return deleted.length;
 }
 
+/** A hosted session and whether its user may still use it, in one statement. */
+export const selectHosted = prepared((q, p: { tokenHash: string }) =>
+  q
+    .select({
+      id: loginSessions.id,
+      userId: loginSessions.userId,
+      pinnedTenantId: loginSessions.pinnedTenantId,
+      authTime: loginSessions.authTime,
+      amr: loginSessions.amr,
+      mfaAt: loginSessions.mfaAt,
+      createdAt: loginSessions.createdAt,
+      expiresAt: loginSessions.expiresAt,
+      email: users.email,
+      displayName: users.displayName,
+      userStatus: users.status,
+      userDeletedAt: users.deletedAt,
+    })
+    .from(loginSessions)
+    .innerJoin(users, eq(users.id, loginSessions.userId))
+    .where(eq(loginSessions.tokenHash, p.tokenHash)),
+);
+
+/** False when it ended meanwhile. */
+export async function extendLoginSession(
+  tx: Tx,
+  { id, expiresAt, lastSeenAt }: { id: string; expiresAt: Date; lastSeenAt: Date },
+): Promise<boolean> {
+  const extended = await tx
+    .update(loginSessions)
+    .set({ expiresAt, lastSeenAt })
+    .where(and(eq(loginSessions.id, id), lt(loginSessions.expiresAt, expiresAt)))
+    .returning({ id: loginSessions.id });
+  return extended.length === 1;
+}
+
 /** Undefined when there is none. */
 export async function deleteLoginSession(
   tx: Tx,
-  by: { readonly tokenHash: string } | { readonly id: string; readonly userId: string },
+  by:
+    | { readonly tokenHash: string; readonly userId?: string }
+    | { readonly id: string; readonly userId: string },
 ): Promise<LoginSessionRow | undefined> {
   const [row] = await tx
     .delete(loginSessions)
     .where(
       "tokenHash" in by
-        ? eq(loginSessions.tokenHash, by.tokenHash)
+        ? and(
+            eq(loginSessions.tokenHash, by.tokenHash),
+            by.userId === undefined ? undefined : eq(loginSessions.userId, by.userId),
+          )
         : and(eq(loginSessions.id, by.id), eq(loginSessions.userId, by.userId)),
     )
     .returning();

@@ -46,6 +46,7 @@ export function readCookie(headers: Headers, name: string): string | undefined {
 export const LOGIN_SESSION_SECONDS = 1_800;
 const KNOWN_BROWSER_SECONDS = 365 * 86_400;
 const CSRF_SECONDS = 43_200;
+const ACCOUNTS_SECONDS = 43_200;
 
 const LOGIN_SESSION = { httpOnly: true, sameSite: "lax" } as const;
 
@@ -74,3 +75,25 @@ export const setCsrfCookie = (deps: Pick<Deps, "config">, set: Sink, token: stri
     maxAgeSeconds: CSRF_SECONDS,
     domain: deps.config.csrfCookieDomain,
   });
+
+/** Sessions beside the current one that a browser keeps for the account chooser. */
+export const MAX_OTHER_ACCOUNTS = 4;
+const ACCOUNTS = /^[A-Za-z0-9_-]{43}(?:~[A-Za-z0-9_-]{43})*$/;
+
+/** `qe_accounts`: tokens of the other hosted sessions of this browser. */
+export function setAccounts(
+  deps: Pick<Deps, "config">,
+  set: Sink,
+  tokens: readonly string[],
+): void {
+  const value = tokens.slice(0, MAX_OTHER_ACCOUNTS).join("~");
+  // As long as any of them may live; which ones do is looked up each time.
+  const maxAgeSeconds = value === "" ? 0 : ACCOUNTS_SECONDS;
+  setCookie(deps, set, "qe_accounts", value, { ...LOGIN_SESSION, maxAgeSeconds });
+}
+
+/** Tokens of `qe_accounts`, the latest first. */
+export function readAccounts(headers: Headers): string[] {
+  const value = readCookie(headers, "qe_accounts") ?? "";
+  return ACCOUNTS.test(value) ? value.split("~").slice(0, MAX_OTHER_ACCOUNTS) : [];
+}

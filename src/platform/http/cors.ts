@@ -14,7 +14,7 @@ export interface Cors {
 }
 
 const METHODS = "GET, POST, PATCH, PUT, DELETE, OPTIONS";
-const REQUEST_HEADERS = "Authorization, Content-Type, X-Request-Id, X-CSRF-Token";
+const REQUEST_HEADERS = "Authorization, Content-Type, X-Request-Id, X-CSRF-Token, DPoP";
 const EXPOSED =
   "X-Request-Id, Retry-After, WWW-Authenticate, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset";
 const MAX_AGE_SECONDS = "300";

@@ -1,6 +1,7 @@
 import assert from "node:assert";
 import type { BucketName } from "../../config.ts";
 import type { Deps } from "../../deps.ts";
+import { DPOP_ALGORITHMS, type DpopRequest } from "../crypto/dpop.ts";
 import { AppError } from "../errors.ts";
 import type { Actor, Caller, Permission } from "../permissions.ts";
 import type { OwnAccess } from "./access.ts";
@@ -15,6 +16,8 @@ import type { Verdict } from "./rate.ts";
 export interface AuthenticateOptions {
   /** The route works while the tenant is suspended (contract 01 §5). */
   readonly whileSuspended: boolean;
+  /** For a credential of scheme `DPoP`: what its proof must be made for (RFC 9449 §7.1). */
+  readonly dpop?: DpopRequest;
   /** `X-Dev-User` and `X-Dev-Tenant`, where AUTH_DEV_TRUST_HEADERS is on; then `authorization` may be empty. */
   readonly dev?: { readonly userId: string; readonly tenantId: string | null };
 }
@@ -86,7 +89,12 @@ export function createGate(deps: Deps, authenticate: Authenticate) {
       checkCsrf(deps, request, declaration.csrf);
       throw new AppError("unauthorized");
     }
-    const options = { whileSuspended: declaration.whileSuspended, ...(dev && { dev }) };
+    const isBound = DPOP.test(authorization);
+    const options = {
+      whileSuspended: declaration.whileSuspended,
+      ...(dev && { dev }),
+      ...(isBound && { dpop: dpopRequest(deps, request) }),
+    };
     const actor = await identify(authorization, call, options);
     call.actor = actor;
     if (declaration.ids.length > 0) checkIds(declaration, params);
@@ -105,7 +113,9 @@ export function createGate(deps: Deps, authenticate: Authenticate) {
       if (!(error instanceof AppError) || error.code !== "unauthorized") throw error;
       // Guessing credentials costs what anonymous calls cost.
       await take(call, "ip", rateKeyOf(call.caller.ip));
-      const headers = challenge(', error="invalid_token"');
+      const headers = options.dpop
+        ? { "www-authenticate": DPOP_CHALLENGE }
+        : challenge(', error="invalid_token"');
       throw new AppError("unauthorized", error.detail, { cause: error, headers });
     }
   }
@@ -177,6 +187,20 @@ function checkIds({ ids }: Declaration, params: Params): void {
     if (!UUID_ANY_CASE.test(id)) throw new AppError("bad_request", `invalid ${published}`);
     params[name] = id.toLowerCase();
   }
+}
+
+const DPOP = /^dpop /i;
+/** RFC 9449 §7.1. */
+const DPOP_CHALLENGE = `DPoP error="invalid_token", algs="${DPOP_ALGORITHMS.join(" ")}"`;
+
+/** The address as clients know it: what `Host` says is no part of it. */
+function dpopRequest(
+  { config }: Pick<Deps, "config">,
+  { headers, method, url }: Request,
+): DpopRequest {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const path = start === -1 ? "/" : url.slice(start).replace(/[?#].*$/s, "");
+  return { proof: headers.get("dpop"), method, url: config.publicUrl + path };
 }
 
 function devHeaders(headers: Headers): AuthenticateOptions["dev"] {

@@ -1,0 +1,102 @@
+/** Hosted sessions as a browser carries them: the current one in `qe_ls`, others that it is signed in with beside it. */
+import type { Deps } from "../../deps.ts";
+import { hashToken } from "../../platform/crypto/tokens.ts";
+import { MAX_OTHER_ACCOUNTS, readAccounts, readCookie } from "../../platform/http/cookies.ts";
+import * as store from "./store.ts";
+
+/** Idle for this long, it ends (contract 04 §7.2). */
+export const HOSTED_IDLE_MS = 30 * 60_000;
+/** However busy, it ends after this. */
+const HOSTED_LIFE_MS = 12 * 3_600_000;
+/** Extended at most this often: a page is no reason to write. */
+const RENEW_BELOW_MS = 15 * 60_000;
+
+/** A browser that is signed in, and as whom. */
+export interface HostedSession {
+  readonly id: string;
+  readonly userId: string;
+  readonly email: string;
+  readonly displayName: string | null;
+  /** It came from this tenant's own identity provider, and serves it alone (contract 00 §23). */
+  readonly pinnedTenantId: string | null;
+  readonly authTime: Date;
+  /** RFC 8176 values. */
+  readonly amr: readonly string[];
+  readonly mfaAt: Date | null;
+  /** What the cookie holds. */
+  readonly token: string;
+  /** Its life was extended: the cookie's must be, too. */
+  readonly renewed: boolean;
+}
+
+export interface BrowserSessions {
+  readonly current: HostedSession | undefined;
+  readonly others: readonly HostedSession[];
+}
+
+const TOKEN = /^[A-Za-z0-9_-]{43}$/;
+
+/** The live session behind cookie `qe_ls` of an active user; undefined for anything else. One statement; two when it renews. */
+export async function findHostedSession(
+  deps: Deps,
+  token: string | undefined,
+): Promise<HostedSession | undefined> {
+  if (token === undefined || !TOKEN.test(token)) return undefined;
+  const [row] = await store.selectHosted(deps.db.read, { tokenHash: hashToken(token) });
+  if (!row || row.userDeletedAt !== null) return undefined;
+  if (row.userStatus !== "active" && row.userStatus !== "invited") return undefined;
+  const now = deps.clock.now();
+  const endsAt = new Date(row.createdAt.getTime() + HOSTED_LIFE_MS);
+  if (row.expiresAt <= now || endsAt <= now) return undefined;
+  const next = new Date(Math.min(now.getTime() + HOSTED_IDLE_MS, endsAt.getTime()));
+  const isDue = row.expiresAt.getTime() - now.getTime() < RENEW_BELOW_MS && next > row.expiresAt;
+  const renewed =
+    isDue &&
+    (await deps.db.transaction((tx) =>
+      store.extendLoginSession(tx, { id: row.id, expiresAt: next, lastSeenAt: now }),
+    ));
+  const { id, userId, email, displayName, pinnedTenantId, authTime, amr, mfaAt } = row;
+  return {
+    id,
+    userId,
+    email,
+    displayName,
+    pinnedTenantId,
+    authTime,
+    amr,
+    mfaAt,
+    token,
+    renewed,
+  };
+}
+
+/** Everybody who is signed in with this browser. Nobody stands in it twice. */
+export async function browserSessions(deps: Deps, headers: Headers): Promise<BrowserSessions> {
+  const current = await findHostedSession(deps, readCookie(headers, "qe_ls"));
+  const seen = new Set(current && [current.userId]);
+  const others: HostedSession[] = [];
+  for (const token of readAccounts(headers).slice(0, MAX_OTHER_ACCOUNTS)) {
+    const session = await findHostedSession(deps, token);
+    if (session === undefined || seen.has(session.userId)) continue;
+    seen.add(session.userId);
+    others.push(session);
+  }
+  return { current, others };
+}
+
+/**
+ * What the cookies must hold once `chosen` is the current session: its own token, and those of the rest. A session of
+ * the same user that `chosen` takes the place of is not kept.
+ */
+export function withCurrent(
+  { current, others }: BrowserSessions,
+  chosen: Pick<HostedSession, "token" | "userId">,
+): { current: string; others: string[] } {
+  const rest = [...(current ? [current] : []), ...others].filter(
+    (one) => one.userId !== chosen.userId && one.token !== chosen.token,
+  );
+  return {
+    current: chosen.token,
+    others: rest.map(({ token }) => token).slice(0, MAX_OTHER_ACCOUNTS),
+  };
+}
