@@ -39,9 +39,9 @@ export const PASSWORD = "six blue herons";
 
 /**
  * A real server on a free port, over a database of its own, with a clock that only the test moves. Jobs do not
- * run by themselves: `runJob("mail")` runs one pass.
+ * run by themselves: `runJob("mail")` runs one pass. With `origin`, it listens where that says and is called by it.
  */
-export async function startServer(overrides: Partial<Config> = {}) {
+export async function startServer(overrides: Partial<Config> = {}, origin?: string) {
   const dataDir = mkdtempSync(join(tmpdir(), "qeetid-test-"));
   let now = new Date("2026-01-01T00:00:00.000Z");
   // Stopped, but like the real one: when the test sets it back, time stands still.
@@ -55,9 +55,9 @@ export async function startServer(overrides: Partial<Config> = {}) {
   });
   const deps: Deps = await createDeps(config, { clock });
   const app = await createApp(deps);
-  app.listen({ port: 0, hostname: "127.0.0.1" });
+  app.listen({ port: origin ? Number(new URL(origin).port) : 0, hostname: "127.0.0.1" });
   const port = app.server!.port!;
-  const base = `http://127.0.0.1:${port}`;
+  const base = origin ?? `http://127.0.0.1:${port}`;
   let count = 0;
   const document = openapi(app, descriptionOf(config)) as unknown as OpenApiDocument; // plain JSON
   const validator = new AnswerValidator(document);
