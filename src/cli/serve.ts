@@ -10,7 +10,7 @@ import { migrateAtStart } from "./migrations.ts";
 import { banner } from "./serve/banner.ts";
 import { isOpenToOthers, prepareDataDir } from "./serve/data-dir.ts";
 import { lockDatabase } from "./serve/lock.ts";
-import { checkOrigin, claimOrigin } from "./serve/origin.ts";
+import { checkOrigin, claimOrigin, isKnownElsewhere } from "./serve/origin.ts";
 import { sdNotify } from "./serve/sd-notify.ts";
 import { recordSystemEvent, shutDown, stopSignal } from "./serve/shutdown.ts";
 
@@ -31,7 +31,7 @@ export const run: Run = async ({ config, out }) => {
       const stored = await checkOrigin(deps.db.read, {
         origin,
         accept: config.acceptNewPublicUrl,
-        isBoundElsewhere: false, // passkeys, clients and SAML rows come with their domains
+        isBoundElsewhere: await isKnownElsewhere(deps.db.read),
       });
       const server = await listen(deps);
       // A start that fails before this point is not the first one: the next still says all there is to know.

@@ -177,7 +177,7 @@ describe.skipIf(isPostgresRun)("serve", () => {
     const status = await runProgram(["migrate", "--status", "--json"], { cwd });
     expect(JSON.parse(status.stdout)).toMatchObject({
       applied: [],
-      pending: ["0000_init", "0001_audit_append_only"],
+      pending: ["0000_init", "0001_audit_append_only", "0002_oauth"],
     });
     const dry = await runProgram(["migrate", "--dry-run"], { cwd });
     expect(dry.stdout).toContain("CREATE TABLE");
@@ -221,6 +221,33 @@ describe.skipIf(isPostgresRun)("serve", () => {
         port,
       });
       await again.stop();
+    }, 40_000);
+
+    test("once a client knows the development origin, leaving it needs the flag", async () => {
+      const { base, cwd, stop, port } = await start();
+      const post = (path: string, body: object, token?: string) =>
+        fetch(base + path, {
+          method: "POST",
+          headers: {
+            "content-type": "application/json",
+            ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          },
+          body: JSON.stringify(body),
+        });
+      const account = { email: "ada@example.com", password: "six blue herons" };
+      const signedUp = await (await post("/v1/auth/signup", account)).json();
+      const client = { name: "App", redirect_uris: ["https://app.example.com/cb"] };
+      expect((await post("/v1/oidc/clients", client, signedUp.access_token)).status).toBe(201);
+      await stop();
+      const refused = await runProgram(
+        [
+          ...["serve", "--public-url", "https://id.acme.test", "--host", "127.0.0.1"],
+          ...["--http-port", String(port)],
+        ],
+        { cwd },
+      );
+      expect(refused.exitCode).toBe(78);
+      expect(refused.stderr).toContain("--accept-new-public-url");
     }, 40_000);
   });
 

@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import type { Db, Reader } from "../../../db/client.ts";
-import { instanceFacts } from "../../../db/schema/platform.ts";
+import { instanceFacts, oidcClients } from "../../../db/schema/index.ts";
 import { hostOf, isLoopback } from "../../config/gates.ts";
 import { CommandError, EXIT } from "../command.ts";
 
@@ -10,6 +10,11 @@ const FACT = "public_url";
 export async function storedOrigin(q: Reader): Promise<string | undefined> {
   const [fact] = await q.select().from(instanceFacts).where(eq(instanceFacts.name, FACT));
   return fact?.value;
+}
+
+/** Whether clients know this server by its origin. Passkeys and SAML parties join with their domains. */
+export async function isKnownElsewhere(q: Reader): Promise<boolean> {
+  return (await q.select({ id: oidcClients.id }).from(oidcClients).limit(1)).length > 0;
 }
 
 /**
