@@ -3,6 +3,7 @@ import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { apiKeysSubjectData, touchApiKeys } from "./modules/api-keys/service.ts";
 import { auditSubjectData } from "./modules/audit/service.ts";
+import { backchannelLogoutSubjectData } from "./modules/backchannel-logout/service.ts";
 import { outboxSubjectData } from "./modules/outbox/service.ts";
 import { rbacSubjectData } from "./modules/rbac/service.ts";
 import { recoverySubjectData } from "./modules/recovery/service.ts";
@@ -31,6 +32,7 @@ export const subjectData: SubjectData = [
   ...recoverySubjectData,
   ...verificationSubjectData,
   ...apiKeysSubjectData,
+  ...backchannelLogoutSubjectData,
   ...rbacSubjectData,
   ...mailSubjectData,
   ...outboxSubjectData,

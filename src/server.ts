@@ -4,6 +4,7 @@ import type { Deps } from "./deps.ts";
 import { apiKeyRoutes } from "./modules/api-keys/routes.ts";
 import { auditRoutes } from "./modules/audit/routes.ts";
 import { authRoutes } from "./modules/auth/routes.ts";
+import { backchannelLogoutJob } from "./modules/backchannel-logout/service.ts";
 import { healthRoutes } from "./modules/health/routes.ts";
 import { keyRoutes } from "./modules/keys/routes.ts";
 import { mailboxRoutes } from "./modules/mailbox/routes.ts";
@@ -46,7 +47,13 @@ const routeGroups: readonly RouteGroup[] = [
 ];
 
 /** What the server does by itself, whichever instance gets to it. */
-export const jobs: readonly Job[] = [dispatcherJob, mailJob, janitorJob, rekeyJob];
+export const jobs: readonly Job[] = [
+  dispatcherJob,
+  mailJob,
+  backchannelLogoutJob,
+  janitorJob,
+  rekeyJob,
+];
 
 /**
  * The whole server, not yet listening. Writes the catalogue of permissions on the way. Throws for a route whose access

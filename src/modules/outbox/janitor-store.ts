@@ -21,6 +21,7 @@ const DAY = 86_400_000;
 const days = (count: number) => () => count * DAY;
 
 const {
+  backchannelLogouts,
   deadLetters,
   loginAttempts,
   loginSessions,
@@ -51,6 +52,12 @@ export const SWEEPS: readonly Sweep[] = [
   { table: loginAttempts, key: loginAttempts.key, at: loginAttempts.lastFailedAt, keepMs: days(1) },
   { table: smsCounters, key: smsCounters.key, at: smsCounters.expiresAt, keepMs: days(0) },
   { table: mailMessages, key: mailMessages.id, at: mailMessages.finishedAt, keepMs: days(30) },
+  {
+    table: backchannelLogouts,
+    key: backchannelLogouts.id,
+    at: backchannelLogouts.finishedAt,
+    keepMs: days(7),
+  },
   { table: outboxEvents, key: outboxEvents.id, at: outboxEvents.publishedAt, keepMs: days(7) },
   { table: deadLetters, key: deadLetters.id, at: deadLetters.deadLetteredAt, keepMs: days(30) },
 ];
