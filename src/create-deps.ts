@@ -9,6 +9,7 @@ import { rbacSubjectData } from "./modules/rbac/service.ts";
 import { recoverySubjectData } from "./modules/recovery/service.ts";
 import { sessionsSubjectData, touchSessions } from "./modules/sessions/service.ts";
 import { tenantsSubjectData } from "./modules/tenants/service.ts";
+import { tokensSubjectData } from "./modules/tokens/service.ts";
 import { usersSubjectData } from "./modules/users/service.ts";
 import { verificationSubjectData } from "./modules/verification/service.ts";
 import { type Clock, createClock } from "./platform/clock.ts";
@@ -28,6 +29,7 @@ import { Touches } from "./platform/touches.ts";
  * refer to: what hangs on users and tenants comes before them.
  */
 export const subjectData: SubjectData = [
+  ...tokensSubjectData,
   ...sessionsSubjectData,
   ...recoverySubjectData,
   ...verificationSubjectData,

@@ -17,6 +17,7 @@ import { seedPermissions } from "./modules/rbac/service.ts";
 import { recoveryRoutes } from "./modules/recovery/routes.ts";
 import { authenticate } from "./modules/sessions/service.ts";
 import { tenantRoutes } from "./modules/tenants/routes.ts";
+import { grantRoutes } from "./modules/tokens/routes.ts";
 import { userRoutes } from "./modules/users/routes.ts";
 import { verificationRoutes } from "./modules/verification/routes.ts";
 import { rekeyJob } from "./platform/crypto/rekey.ts";
@@ -38,6 +39,7 @@ const routeGroups: readonly RouteGroup[] = [
   apiKeyRoutes,
   auditRoutes,
   outboxRoutes,
+  grantRoutes,
   keyRoutes,
   healthRoutes,
   pageRoutes,

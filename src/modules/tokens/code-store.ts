@@ -1,0 +1,96 @@
+import { and, eq, sql } from "drizzle-orm";
+import type { Tx } from "../../../db/client.ts";
+import { prepared, preparedWrite } from "../../../db/prepared.ts";
+import { memberships, oidcAuthorizationCodes, tenants, users } from "../../../db/schema/index.ts";
+
+export type CodeRow = typeof oidcAuthorizationCodes.$inferSelect;
+
+export const insertCode = preparedWrite((tx, p: Omit<CodeRow, "failedVerifiers">) =>
+  tx.insert(oidcAuthorizationCodes).values({
+    codeHash: p.codeHash,
+    clientRowId: p.clientRowId,
+    userId: p.userId,
+    tenantId: p.tenantId,
+    redirectUri: p.redirectUri,
+    scopes: p.scopes,
+    nonce: p.nonce,
+    codeChallenge: p.codeChallenge,
+    dpopJkt: p.dpopJkt,
+    claims: p.claims,
+    resources: p.resources,
+    loginSessionId: p.loginSessionId,
+    sid: p.sid,
+    authTime: p.authTime,
+    amr: p.amr,
+    acr: p.acr,
+    expiresAt: p.expiresAt,
+    createdAt: p.createdAt,
+  }),
+);
+
+/** A code that nobody has redeemed, and whether its user may still use it. */
+export const selectCode = prepared((q, p: { codeHash: string }) =>
+  q
+    .select({
+      code: oidcAuthorizationCodes,
+      userStatus: users.status,
+      userDeletedAt: users.deletedAt,
+      tenantStatus: tenants.status,
+      isMember: memberships.active,
+    })
+    .from(oidcAuthorizationCodes)
+    .innerJoin(users, eq(users.id, oidcAuthorizationCodes.userId))
+    .innerJoin(tenants, eq(tenants.id, oidcAuthorizationCodes.tenantId))
+    .leftJoin(
+      memberships,
+      and(
+        eq(memberships.tenantId, oidcAuthorizationCodes.tenantId),
+        eq(memberships.userId, oidcAuthorizationCodes.userId),
+      ),
+    )
+    .where(eq(oidcAuthorizationCodes.codeHash, p.codeHash)),
+);
+
+/** One row for the one caller who may redeem the code; none for whoever comes second. */
+export const takeCode = preparedWrite((tx, p: { codeHash: string }) =>
+  tx
+    .delete(oidcAuthorizationCodes)
+    .where(eq(oidcAuthorizationCodes.codeHash, p.codeHash))
+    .returning({ codeHash: oidcAuthorizationCodes.codeHash }),
+);
+
+/** Counts one more wrong verifier, and burns the code at `most`. */
+export async function countWrongVerifier(tx: Tx, codeHash: string, most: number): Promise<void> {
+  const isThis = eq(oidcAuthorizationCodes.codeHash, codeHash);
+  const [row] = await tx
+    .update(oidcAuthorizationCodes)
+    .set({ failedVerifiers: sql`${oidcAuthorizationCodes.failedVerifiers} + 1` })
+    .where(isThis)
+    .returning({ count: oidcAuthorizationCodes.failedVerifiers });
+  if (row && row.count >= most) await tx.delete(oidcAuthorizationCodes).where(isThis);
+}
+
+/** Of a user, everywhere or at one tenant's clients or at one client. */
+export async function deleteCodesOf(
+  tx: Tx,
+  {
+    userId,
+    tenantId,
+    clientRowId,
+  }: {
+    readonly userId: string;
+    readonly tenantId?: string | undefined;
+    readonly clientRowId?: string;
+  },
+): Promise<void> {
+  const codes = oidcAuthorizationCodes;
+  await tx
+    .delete(codes)
+    .where(
+      and(
+        eq(codes.userId, userId),
+        tenantId === undefined ? undefined : eq(codes.tenantId, tenantId),
+        clientRowId === undefined ? undefined : eq(codes.clientRowId, clientRowId),
+      ),
+    );
+}

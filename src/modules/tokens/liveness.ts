@@ -1,0 +1,95 @@
+/** Whether an access token still holds: its signature says what it was, the database what it is. */
+import type { Tx } from "../../../db/client.ts";
+import type { Deps } from "../../deps.ts";
+import { type AccessToken, verifyAccessToken } from "../../platform/crypto/access-token.ts";
+import { AppError } from "../../platform/errors.ts";
+import type { OAuthClient } from "../../platform/oauth-client.ts";
+import type { Caller } from "../../platform/permissions.ts";
+import { recordAudit } from "../audit/service.ts";
+import * as store from "./grant-store.ts";
+import { findLiveGrant, type LiveGrant } from "./grants.ts";
+
+export interface LiveAccessToken extends AccessToken {
+  /** Its user's; null for a machine. */
+  readonly email: string | null;
+  /** Set for a user's token that an OAuth client has. */
+  readonly grant: LiveGrant | null;
+}
+
+/**
+ * An access token of any kind and audience that is genuine and still holds; undefined for anything else. Two
+ * checks: signature and time, then one statement for all that may have ended since.
+ */
+export async function readLiveAccessToken(
+  deps: Deps,
+  token: string,
+): Promise<LiveAccessToken | undefined> {
+  const read = await verifyAccessToken(deps, token, { audience: null }).catch(refusedAsUndefined);
+  if (!read) return undefined;
+  if (read.actorType === "service") return liveMachine(deps, read);
+  if (read.userId === null) return undefined;
+  return read.clientId === null ? liveSession(deps, read) : liveGrant(deps, read);
+}
+
+function refusedAsUndefined(error: unknown): undefined {
+  if (error instanceof AppError && error.code === "unauthorized") return undefined;
+  throw error;
+}
+
+async function liveGrant(deps: Deps, token: AccessToken): Promise<LiveAccessToken | undefined> {
+  if (token.grantId === null) return undefined;
+  const grant = await findLiveGrant(deps.db.read, token.grantId, token.tokenId);
+  return grant?.userId === token.userId ? { ...token, email: grant.email, grant } : undefined;
+}
+
+async function liveSession(deps: Deps, token: AccessToken): Promise<LiveAccessToken | undefined> {
+  const { sessionId, userId, tenantId, tokenId } = token;
+  if (sessionId === null) return undefined;
+  const [row] = await store.selectSessionLiveness(deps.db.read, { id: sessionId, jti: tokenId });
+  if (!row || row.revokedAt !== null || row.revokedJti !== null || row.userDeletedAt !== null)
+    return undefined;
+  if (row.userId !== userId || row.tenantId !== tenantId) return undefined;
+  if (row.userStatus !== "active" && row.userStatus !== "invited") return undefined;
+  if (tenantId !== null && (row.tenantStatus !== "active" || !row.isMember)) return undefined;
+  return { ...token, email: row.email, grant: null };
+}
+
+async function liveMachine(deps: Deps, token: AccessToken): Promise<LiveAccessToken | undefined> {
+  const { subject, clientId, tokenId } = token;
+  // A service principal is its own client; a client that acts for itself has an id of its own.
+  const select = clientId === subject ? store.selectMachineLiveness : store.selectClientLiveness;
+  const [row] = await select(deps.db.read, { id: subject, jti: tokenId });
+  if (!row || row.disabledAt !== null || row.revokedJti !== null) return undefined;
+  return row.tenantStatus === "active" ? { ...token, email: null, grant: null } : undefined;
+}
+
+/**
+ * Ends one access token, at once and until it expires by itself (RFC 7009 §2.1). With `by`, writes
+ * `oauth.token_revoked` to the log of the client's tenant. Does nothing for one that was revoked before.
+ */
+export async function revokeAccessToken(
+  deps: Deps,
+  { tokenId, expiresAt, userId, grantId }: AccessToken,
+  by?: {
+    readonly caller: Caller;
+    readonly client: Pick<OAuthClient, "id" | "clientId" | "tenantId">;
+  },
+): Promise<void> {
+  const work = async (tx: Tx) => {
+    if (!(await store.denyAccessToken(tx, { jti: tokenId, expiresAt }))) return;
+    tx.afterCommit(() => deps.principals.forget(`jti:${tokenId}`));
+    if (by === undefined) return;
+    await recordAudit(
+      deps,
+      tx,
+      { system: true, userId, caller: by.caller },
+      {
+        tenantId: by.client.tenantId,
+        action: "oauth.token_revoked",
+        resource: { type: "oidc_grant", id: grantId },
+        metadata: { client_id: by.client.clientId, token_type: "access_token" },
+      },
+    );
+  };
+  await deps.db.transaction(work, by && { serializeOn: by.client.tenantId });
+}
