@@ -42,7 +42,7 @@ const routeGroups: readonly RouteGroup[] = [
   grantRoutes,
   keyRoutes,
   healthRoutes,
-  pageRoutes,
+  ...pageRoutes,
   assetRoutes,
   docsRoutes,
   documentRoutes,

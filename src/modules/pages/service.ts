@@ -1,3 +1,11 @@
 /** What the pages do is what the operations of the API do: the same calls, entered from a form. */
-export { consumeMagicLink, resetPassword } from "../recovery/service.ts";
+export { logIn } from "../auth/service.ts";
+export { consumeMagicLink, resetPassword, startPasswordReset } from "../recovery/service.ts";
+export {
+  type BrowserSessions,
+  browserSessions,
+  endHostedSessionOf,
+  type HostedSession,
+  withCurrent,
+} from "../sessions/service.ts";
 export { confirmEmailByLink } from "../verification/service.ts";

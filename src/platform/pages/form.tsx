@@ -36,7 +36,76 @@ export function Hidden({ name, value }: { name: string; value: string }) {
   return <input type="hidden" name={name} value={value} />;
 }
 
-/** A new password. Never filled in by us, always by a password manager; pasting works. */
+/** Hidden fields that a form carries along; those without a value are left out. */
+export function Carried({ fields }: { fields: Readonly<Record<string, string | undefined>> }) {
+  return Object.entries(fields).map(([name, value]) =>
+    value ? <Hidden key={name} name={name} value={value} /> : null,
+  );
+}
+
+interface FieldProps {
+  readonly name: string;
+  readonly label: string;
+  readonly type?: "text" | "email" | "password";
+  readonly autoComplete: string;
+  /** What it holds already; passwords are never filled in by us. */
+  readonly value?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly error?: string | undefined;
+  /** Id of what the page says about it elsewhere, as about name and password together. */
+  readonly describedBy?: string | undefined;
+  readonly required?: boolean;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly focus?: boolean;
+  /** A code, not words: big, in capitals, not corrected. */
+  readonly code?: boolean;
+}
+
+/** A labelled field with its hint and its error, tied together for screen readers. Pasting works. */
+export function Field(props: FieldProps) {
+  const { name, label, type = "text", autoComplete, value, hint, error, describedBy } = props;
+  const { required = true, minLength, maxLength, focus = false, code = false } = props;
+  const described = [
+    error === undefined ? undefined : `${name}-error`,
+    hint === undefined ? undefined : `${name}-hint`,
+    describedBy,
+  ].filter((id) => id !== undefined);
+  return (
+    <div className="field">
+      <label htmlFor={name}>{label}</label>
+      <input
+        id={name}
+        name={name}
+        type={type}
+        className={code ? "code-field" : undefined}
+        autoComplete={autoComplete}
+        autoCapitalize={code ? "characters" : type === "email" ? "none" : undefined}
+        spellCheck={code || type === "email" ? false : undefined}
+        defaultValue={type === "password" ? undefined : value}
+        required={required}
+        minLength={minLength}
+        maxLength={maxLength}
+        // biome-ignore lint/a11y/noAutofocus: where the work goes on, the field at fault after a refusal; no script could move it
+        autoFocus={focus}
+        aria-describedby={described.length === 0 ? undefined : described.join(" ")}
+        aria-invalid={error === undefined && describedBy === undefined ? undefined : true}
+      />
+      {error === undefined ? null : (
+        <p id={`${name}-error`} className="field-error">
+          {error}
+        </p>
+      )}
+      {hint === undefined ? null : (
+        <p id={`${name}-hint`} className="hint">
+          {hint}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** A new password. Never filled in by us, always by a password manager. */
 export function NewPasswordField(props: {
   name: string;
   label: string;
@@ -45,26 +114,14 @@ export function NewPasswordField(props: {
 }) {
   const { name, label, hint, error } = props;
   return (
-    <div className="field">
-      <label htmlFor={name}>{label}</label>
-      <input
-        id={name}
-        name={name}
-        type="password"
-        autoComplete="new-password"
-        required
-        minLength={8}
-        aria-describedby={error === undefined ? `${name}-hint` : `${name}-error ${name}-hint`}
-        aria-invalid={error === undefined ? undefined : true}
-      />
-      {error === undefined ? null : (
-        <p id={`${name}-error`} className="field-error">
-          {error}
-        </p>
-      )}
-      <p id={`${name}-hint`} className="hint">
-        {hint}
-      </p>
-    </div>
+    <Field
+      name={name}
+      label={label}
+      type="password"
+      autoComplete="new-password"
+      minLength={8}
+      hint={hint}
+      error={error}
+    />
   );
 }

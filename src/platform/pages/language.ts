@@ -23,3 +23,16 @@ export function languageOf(headers: Headers): Language {
   }
   return best;
 }
+
+/**
+ * The language of a page: the first that an OpenID Connect request asks for in `ui_locales` and that we speak (Core 1.0
+ * §3.1.2.1), else the browser's.
+ */
+export function languageFor(headers: Headers, uiLocales: readonly string[] = []): Language {
+  for (const locale of uiLocales) {
+    const primary = locale.toLowerCase().split("-", 1)[0];
+    const language = LANGUAGES.find((one) => one === primary);
+    if (language !== undefined) return language;
+  }
+  return languageOf(headers);
+}

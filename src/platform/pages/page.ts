@@ -4,7 +4,8 @@ import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import type { Deps } from "../../deps.ts";
 import { assetAddresses } from "./assets.ts";
-import { languageOf } from "./language.ts";
+import type { Design } from "./design.ts";
+import { type Language, languageOf } from "./language.ts";
 import { Shell } from "./shell.tsx";
 
 export interface PageContext {
@@ -18,7 +19,18 @@ export interface Page {
   readonly wide?: boolean;
   /** Default 200. */
   readonly status?: number;
+  /** Default: the browser's. */
+  readonly language?: Language | undefined;
+  /** Of the tenant that the page is for; default: the service's own. */
+  readonly design?: Design | undefined;
+  /** Stands in the way of an authorization request: may run in a popup, and leads nowhere else. */
+  readonly inFlow?: boolean;
+  /** A picture from elsewhere that the policy must let in: an https address. */
+  readonly picture?: string | null | undefined;
 }
+
+const policyOf = (pictures: readonly string[]): string =>
+  `default-src 'none'; style-src 'self'; img-src ${["'self'", ...pictures].join(" ")}; base-uri 'none'; frame-ancestors 'none'`;
 
 /**
  * Headers of every page. No `form-action` (contract 00 §35: Chromium applies it to the redirect that follows a form,
@@ -27,27 +39,37 @@ export interface Page {
  */
 export const PAGE_HEADERS = {
   "content-type": "text/html; charset=utf-8",
-  "content-security-policy":
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+  "content-security-policy": policyOf([]),
   "referrer-policy": "same-origin",
   "x-robots-tag": "noindex",
   vary: "Origin, Accept-Language",
 } as const;
 
-/** Renders a page in the browser's language and sets its headers. */
+/** Renders a page and sets its headers. */
 export async function renderPage(
   { config }: Pick<Deps, "config">,
   { request, set }: PageContext,
-  { title, body, wide = false, status = 200 }: Page,
+  page: Page,
 ): Promise<string> {
+  const { title, body, design, wide = false, status = 200, inFlow = false } = page;
   Object.assign(set.headers, PAGE_HEADERS);
+  const pictures = [page.picture, design?.logoUrl].flatMap((one) => originOf(one) ?? []);
+  if (pictures.length > 0) set.headers["content-security-policy"] = policyOf(pictures);
+  // Contract 03 §2: `same-origin` would cut a popup from the application that opened it.
+  if (inFlow) set.headers["cross-origin-opener-policy"] = "unsafe-none";
   set.status = status;
-  const language = languageOf(request.headers);
+  const language = page.language ?? languageOf(request.headers);
   const { serviceName } = config;
   const addresses = await assetAddresses();
-  return markup(
-    createElement(Shell, { language, title, serviceName, wide, ...addresses, children: body }),
-  );
+  const shell = { language, title, serviceName, design, wide, inFlow, ...addresses };
+  return markup(createElement(Shell, { ...shell, children: body }));
+}
+
+/** Only https, and as an origin, which holds no character that could end the directive. */
+function originOf(picture: string | null | undefined): string | undefined {
+  if (!picture || !URL.canParse(picture)) return undefined;
+  const { protocol, origin } = new URL(picture);
+  return protocol === "https:" ? origin : undefined;
 }
 
 /** Static markup writes no doctype, and without one browsers fall back to the last century's rules. */

@@ -1,53 +1,87 @@
 import type { ReactNode } from "react";
+import type { Design } from "./design.ts";
 import type { Language } from "./language.ts";
+import { Icon, Tile } from "./parts.tsx";
 
 interface ShellProps {
   readonly language: Language;
   /** One string: React renders a title of several as nothing. */
   readonly title: string;
   readonly serviceName: string;
+  readonly design: Design | undefined;
   readonly style: string;
   readonly icon: string;
   /** For pages with more than a form on them. */
   readonly wide?: boolean;
+  /** The name is no link: who is about to sign in should not lose their way. */
+  readonly inFlow?: boolean;
   readonly children: ReactNode;
 }
 
 /** What stands around every page. No script, no inline style: the pages' policy lets neither in. */
-export function Shell({
-  language,
-  title,
-  serviceName,
-  style,
-  icon,
-  wide = false,
-  children,
-}: ShellProps) {
+export function Shell(props: ShellProps) {
+  const { language, title, serviceName, design, style, icon, children } = props;
+  const { wide = false, inFlow = false } = props;
+  const brand = design === undefined ? <OwnBrand name={serviceName} /> : <Brand design={design} />;
   return (
-    <html lang={language}>
+    <html lang={language} dir="ltr">
       <head>
         <meta charSet="utf-8" />
-        <title>{`${title} · ${serviceName}`}</title>
+        <title>{`${title} · ${design?.name ?? serviceName}`}</title>
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <link rel="icon" href={icon} type="image/svg+xml" />
         <link rel="stylesheet" href={style} />
+        {design?.stylesheetUrl ? <link rel="stylesheet" href={design.stylesheetUrl} /> : null}
       </head>
-      <body className={wide ? "wide" : undefined}>
+      <body className={wide ? "wide" : "narrow"}>
         <header className="top">
-          <a className="brand" href="/">
-            <svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
-              <rect className="brand-tile" width="32" height="32" rx="8" />
-              <circle className="brand-line" cx="15" cy="15" r="7" />
-              <path className="brand-line" d="M18 18l6 6" />
-              <circle className="brand-dot" cx="15" cy="15" r="2" />
-            </svg>
-            <span>{serviceName}</span>
-          </a>
+          {inFlow ? (
+            <span className="brand">{brand}</span>
+          ) : (
+            <a className="brand" href="/">
+              {brand}
+            </a>
+          )}
         </header>
         <main>{children}</main>
+        {design === undefined ? null : (
+          <footer className="foot">
+            <OwnMark size={18} />
+            <span>{serviceName}</span>
+          </footer>
+        )}
       </body>
     </html>
+  );
+}
+
+function OwnMark({ size }: { size: number }) {
+  return (
+    <svg viewBox="0 0 32 32" width={size} height={size} aria-hidden="true">
+      <rect className="brand-tile" width="32" height="32" rx="8" />
+      <circle className="brand-line" cx="15" cy="15" r="7" />
+      <path className="brand-line" d="M18 18l6 6" />
+      <circle className="brand-dot" cx="15" cy="15" r="2" />
+    </svg>
+  );
+}
+
+function OwnBrand({ name }: { name: string }) {
+  return (
+    <>
+      <OwnMark size={30} />
+      <span>{name}</span>
+    </>
+  );
+}
+
+function Brand({ design: { name, logoUrl } }: { design: Design }) {
+  return (
+    <>
+      <Tile name={name} picture={logoUrl} size="small" />
+      <span>{name}</span>
+    </>
   );
 }
 
@@ -62,13 +96,15 @@ export function Card({ heading, children }: { heading: string; children: ReactNo
 }
 
 /** Says at once, to screen readers too, how something went. */
-export function Notice({ kind, children }: { kind: "error" | "success"; children: ReactNode }) {
+export function Notice(props: {
+  kind: "error" | "success" | "warning";
+  id?: string;
+  children: ReactNode;
+}) {
+  const { kind, id, children } = props;
   return (
-    <div className={`notice ${kind}`} role={kind === "error" ? "alert" : "status"}>
-      <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
-        <circle cx="10" cy="10" r="9" />
-        <path d={kind === "error" ? "M10 5v6M10 14.5v.1" : "M6 10.5l3 3 5.5-6.5"} />
-      </svg>
+    <div id={id} className={`notice ${kind}`} role={kind === "error" ? "alert" : "status"}>
+      <Icon name={kind === "success" ? "check" : "attention"} />
       <p>{children}</p>
     </div>
   );

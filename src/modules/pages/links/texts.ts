@@ -1,4 +1,4 @@
-import type { Translated } from "../../platform/pages/language.ts";
+import type { Translated } from "../../../platform/pages/language.ts";
 
 /** Why a link leads nowhere. */
 export type LinkFault = "invalid" | "used" | "expired";
@@ -26,18 +26,6 @@ interface Texts {
   };
   readonly magic: LinkTexts;
   readonly verify: LinkTexts;
-  readonly home: HomeTexts;
-}
-
-interface HomeTexts {
-  readonly title: string;
-  readonly intro: string;
-  readonly docs: readonly [title: string, text: string];
-  readonly document: readonly [title: string, text: string];
-  readonly discovery: readonly [title: string, text: string];
-  readonly mailbox: readonly [title: string, text: string];
-  readonly firstSteps: string;
-  readonly firstStepsIntro: string;
 }
 
 export const TEXTS: Translated<Texts> = {
@@ -79,17 +67,6 @@ export const TEXTS: Translated<Texts> = {
       doneTitle: "Your address is confirmed",
       done: "Passwords and sessions from before are gone. Ask for a new password where you sign in.",
     },
-    home: {
-      title: "Your identity server is running",
-      intro:
-        "It signs people in, keeps their accounts and workspaces, and tells your applications who may do what.",
-      docs: ["API reference", "Every operation, to read about and to try out."],
-      document: ["OpenAPI file", "For client generators and other tools."],
-      discovery: ["OpenID metadata", "Issuer, keys, and what is supported."],
-      mailbox: ["Mailbox", "Messages that were sent, with their links and codes."],
-      firstSteps: "First steps",
-      firstStepsIntro: "Sign somebody up, then look into the mailbox:",
-    },
   },
   de: {
     stale:
@@ -130,17 +107,6 @@ export const TEXTS: Translated<Texts> = {
       button: "Adresse bestätigen",
       doneTitle: "Ihre Adresse ist bestätigt",
       done: "Passwörter und Sitzungen von vorher sind weg. Fordern Sie dort, wo Sie sich anmelden, ein neues Passwort an.",
-    },
-    home: {
-      title: "Ihr Identitätsserver läuft",
-      intro:
-        "Er meldet Menschen an, verwaltet Konten und Arbeitsbereiche und sagt Ihren Anwendungen, wer was darf.",
-      docs: ["API-Referenz", "Alle Operationen, zum Nachlesen und Ausprobieren."],
-      document: ["OpenAPI-Datei", "Für Generatoren und andere Werkzeuge."],
-      discovery: ["OpenID-Metadaten", "Aussteller, Schlüssel und was unterstützt wird."],
-      mailbox: ["Postfach", "Gesendete Nachrichten mit ihren Links und Codes."],
-      firstSteps: "Erste Schritte",
-      firstStepsIntro: "Legen Sie ein Konto an, und sehen Sie dann ins Postfach:",
     },
   },
 };

@@ -1,8 +1,7 @@
-import type { ReactElement } from "react";
-import { CSRF_FIELD, Hidden, NewPasswordField } from "../../platform/pages/form.tsx";
-import type { Language } from "../../platform/pages/language.ts";
-import type { Page } from "../../platform/pages/page.ts";
-import { Card, Notice } from "../../platform/pages/shell.tsx";
+import { CSRF_FIELD, Hidden, NewPasswordField } from "../../../platform/pages/form.tsx";
+import type { Language } from "../../../platform/pages/language.ts";
+import type { Page } from "../../../platform/pages/page.ts";
+import { Card, Notice } from "../../../platform/pages/shell.tsx";
 import { type LinkFault, TEXTS } from "./texts.ts";
 
 export type LinkKind = "reset" | "magic" | "verify";
@@ -80,53 +79,4 @@ export function faultPage(
       </Card>
     ),
   };
-}
-
-/** The front page; `publicUrl` in development, where it shows what to try first. */
-export function homePage(language: Language, devUrl: string | undefined): Page {
-  const texts = TEXTS[language].home;
-  const tiles: [string, readonly [string, string]][] = [
-    ["/docs", texts.docs],
-    ["/openapi.json", texts.document],
-    ["/.well-known/openid-configuration", texts.discovery],
-  ];
-  if (devUrl !== undefined) tiles.unshift(["/dev/mailbox", texts.mailbox]);
-  return {
-    title: texts.title,
-    wide: true,
-    body: (
-      <>
-        <div className="hero">
-          <h1>{texts.title}</h1>
-          <p>{texts.intro}</p>
-        </div>
-        <ul className="tiles">
-          {tiles.map(([href, [title, text]]) => (
-            <li key={href}>
-              <a href={href}>
-                <h2>{title}</h2>
-                <p>{text}</p>
-              </a>
-            </li>
-          ))}
-        </ul>
-        {devUrl === undefined ? null : <FirstSteps language={language} devUrl={devUrl} />}
-      </>
-    ),
-  };
-}
-
-function FirstSteps({ language, devUrl }: { language: Language; devUrl: string }): ReactElement {
-  const { firstSteps, firstStepsIntro } = TEXTS[language].home;
-  return (
-    <section className="card" aria-labelledby="first-steps">
-      <h2 id="first-steps">{firstSteps}</h2>
-      <p>{firstStepsIntro}</p>
-      <pre>
-        <code>
-          {`curl ${devUrl}/v1/auth/signup -H 'Content-Type: application/json' \\\n  -d '{"email":"you@example.com","password":"six blue herons"}'`}
-        </code>
-      </pre>
-    </section>
-  );
 }

@@ -1,0 +1,55 @@
+import { t } from "elysia";
+import type { Deps } from "../../../deps.ts";
+import { routeGroup } from "../../../platform/http/access.ts";
+import { CSRF_FIELD } from "../../../platform/pages/form.tsx";
+import { accountsOf, leave } from "../accounts.ts";
+import { form, type Incoming, page, text, visitOf } from "../visit.ts";
+import { TEXTS } from "./texts.tsx";
+import { homePage, signedInPage, signedOutPage } from "./views.tsx";
+
+const SignOutForm = t.Object({ [CSRF_FIELD]: text() });
+
+/** For whoever just opens the address: who they are here, or what this is. */
+export const homeRoutes = (deps: Deps) => {
+  const { config } = deps;
+  const open = async (incoming: Incoming, isStale = false) => {
+    const visit = visitOf(deps, incoming);
+    const { current, others } = await accountsOf(deps, incoming);
+    if (current === undefined)
+      return visit.show(
+        homePage(visit.language, config.env === "dev" ? config.publicUrl : undefined),
+      );
+    return visit.show(
+      signedInPage({
+        language: visit.language,
+        csrfToken: visit.csrfToken(),
+        service: config.serviceName,
+        person: current,
+        others,
+        fault: isStale ? TEXTS[visit.language].signedIn.stale : undefined,
+      }),
+    );
+  };
+
+  return routeGroup({ name: "home pages", tag: "Pages", errors: "page" })
+    .get("/", ({ request, set }) => open({ request, set }), page)
+    .post(
+      "/sign-out",
+      async ({ request, set, caller, body }) => {
+        const incoming = { request, set };
+        const visit = visitOf(deps, incoming);
+        if (!visit.isFormOurs(body[CSRF_FIELD])) return open(incoming, true);
+        await leave(deps, caller, incoming);
+        return visit.redirect("/logged-out");
+      },
+      { ...form, body: SignOutForm },
+    )
+    .get(
+      "/logged-out",
+      ({ request, set }) => {
+        const visit = visitOf(deps, { request, set });
+        return visit.show(signedOutPage(visit.language));
+      },
+      page,
+    );
+};
