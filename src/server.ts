@@ -6,7 +6,7 @@ import { auditRoutes } from "./modules/audit/routes.ts";
 import { authRoutes } from "./modules/auth/routes.ts";
 import { backchannelLogoutJob } from "./modules/backchannel-logout/service.ts";
 import { healthRoutes } from "./modules/health/routes.ts";
-import { keyRoutes } from "./modules/keys/routes.ts";
+import { keyRoutes, signingKeyRoutes } from "./modules/keys/routes.ts";
 import { mailboxRoutes } from "./modules/mailbox/routes.ts";
 import { dispatcherJob } from "./modules/outbox/dispatcher.ts";
 import { janitorJob } from "./modules/outbox/janitor.ts";
@@ -40,6 +40,7 @@ const routeGroups: readonly RouteGroup[] = [
   auditRoutes,
   outboxRoutes,
   grantRoutes,
+  signingKeyRoutes,
   keyRoutes,
   healthRoutes,
   ...pageRoutes,

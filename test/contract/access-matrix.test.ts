@@ -34,6 +34,7 @@ function expected(row: AccessRow, actor: ActorName): Outcome | undefined {
   if (row.auth !== "JK") return actor === "anonymous" ? "let through" : undefined;
   if (actor === "anonymous") return "401";
   if (actor === "suspended member") return "refused";
+  if (row.operator) return "403";
   // A question about oneself, here: of others the tests of the check speak.
   if (row.keys !== undefined && row.scope !== "query") return expectedOfKey(row, row.keys, actor);
   return expectedOfSelf(row, actor);

@@ -18,6 +18,8 @@ export interface AccessRow {
   readonly machineKeys?: readonly string[];
   /** The own user passes without a key. */
   readonly own?: boolean;
+  /** Only who runs the deployment, by session: nobody of the matrix does. */
+  readonly operator?: boolean;
   readonly machine: "perm" | "yes" | "user" | "no" | null;
   /** What the route says in the code. `self` where a key is named: the service judges it. */
   readonly declared: string;

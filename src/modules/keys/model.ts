@@ -24,3 +24,28 @@ export const DiscoveryBody = t.Object({
   subject_types_supported: t.Array(text),
   id_token_signing_alg_values_supported: t.Array(text),
 });
+
+export const SigningKeys = t.Object({
+  keys: t.Array(
+    t.Object({
+      kid: text,
+      alg: text,
+      use: t.Literal("sig"),
+      status: t.Union([t.Literal("active"), t.Literal("retired")]),
+    }),
+  ),
+});
+
+export const RotateSigningKey = t.Object({
+  alg: t.Optional(
+    t.Union([t.Literal("ES256"), t.Literal("RS256")], { description: "`ES256` when absent" }),
+  ),
+});
+
+/** Contract 03 §16.1: the member is what older clients read; the key itself never leaves the server. */
+export const RotatedSigningKey = t.Object({
+  kid: text,
+  alg: text,
+  private_key_pem: t.String({ description: "Always empty" }),
+  warning: text,
+});

@@ -1,7 +1,14 @@
 import type { Deps } from "../../deps.ts";
 import { routeGroup } from "../../platform/http/access.ts";
-import { DiscoveryBody, JwksBody } from "./model.ts";
-import { discoveryOf } from "./service.ts";
+import { ErrorBody } from "../../platform/http/errors.ts";
+import {
+  DiscoveryBody,
+  JwksBody,
+  RotatedSigningKey,
+  RotateSigningKey,
+  SigningKeys,
+} from "./model.ts";
+import { discoveryOf, listSigningKeys, rotateSigningKeyAs } from "./service.ts";
 
 // Contract 01 §7, 03 §3: for anybody's browser, kept for five minutes; no bucket, since every relying party asks.
 const http = { cors: "any", cache: "public, max-age=300", rate: false } as const;
@@ -30,3 +37,49 @@ export const keyRoutes = (deps: Deps) =>
       response: { 200: DiscoveryBody },
       detail: { operationId: "getOpenIdConfiguration", summary: "OpenID Provider metadata" },
     });
+
+/** Contract 03 §16.1: of the whole deployment, so for its operators alone; the service says who they are. */
+export const signingKeyRoutes = (deps: Deps) =>
+  routeGroup({ name: "signing-keys", prefix: "/v1/oidc", tag: "OIDC" })
+    .get(
+      "/signing-keys",
+      async ({ actor }) => ({
+        keys: (await listSigningKeys(deps, actor)).map(({ kid, alg, status }) => ({
+          kid,
+          alg,
+          use: "sig" as const,
+          status,
+        })),
+      }),
+      {
+        self: "session",
+        response: { 200: SigningKeys, 403: ErrorBody },
+        detail: {
+          operationId: "listSigningKeys",
+          summary: "List the keys that sign and verify tokens; for platform operators",
+        },
+      },
+    )
+    .post(
+      "/signing-keys/rotate",
+      async ({ actor, body }) => {
+        const alg = body.alg ?? "ES256";
+        return {
+          kid: await rotateSigningKeyAs(deps, actor, alg),
+          alg,
+          private_key_pem: "",
+          warning: "The key signs now. The one that it replaces verifies for 30 days more.",
+        };
+      },
+      {
+        self: "session",
+        http: { bodyOptional: true },
+        body: RotateSigningKey,
+        response: { 200: RotatedSigningKey, 403: ErrorBody, 409: ErrorBody },
+        detail: {
+          operationId: "rotateSigningKey",
+          summary: "Put a new signing key in the place of the active one; for platform operators",
+          description: "409 where the key is set by `JWT_SIGNING_KEY`: set another one there.",
+        },
+      },
+    );

@@ -1,6 +1,8 @@
 import type { Deps } from "../../deps.ts";
-import type { TokenAlgorithm } from "../../platform/crypto/keyring.ts";
+import type { ListedKey, TokenAlgorithm } from "../../platform/crypto/keyring.ts";
 import { AppError } from "../../platform/errors.ts";
+import { isPlatformOperator } from "../../platform/operators.ts";
+import type { Actor } from "../../platform/permissions.ts";
 import { type Author, recordAudit } from "../audit/service.ts";
 
 /**
@@ -12,6 +14,7 @@ export async function rotateSigningKey(
   deps: Deps,
   by: Author,
   alg: TokenAlgorithm,
+  action: "key.rotated" | "oidc.signing_key_rotated" = "key.rotated",
 ): Promise<{ kid: string; replacedKid: string | undefined }> {
   if (alg === "ES256" && deps.config.jwtSigningKey !== null)
     throw new AppError(
@@ -26,7 +29,7 @@ export async function rotateSigningKey(
       const replaced = await deps.keyring.activate(tx, key, at);
       await recordAudit(deps, tx, by, {
         tenantId: null,
-        action: "key.rotated",
+        action,
         resource: { type: "signing_key", id: null },
         metadata: { alg, new_kid: kid, ...(replaced !== undefined && { old_kid: replaced }) },
       });
@@ -36,6 +39,27 @@ export async function rotateSigningKey(
   );
   await deps.keyring.reload();
   return { kid, replacedKid };
+}
+
+/** Keys that sign and verify tokens, the newest first. Throws `forbidden` for who is no platform operator. */
+export async function listSigningKeys(deps: Deps, actor: Actor): Promise<readonly ListedKey[]> {
+  await assertOperator(deps, actor);
+  return deps.keyring.list();
+}
+
+/** `rotateSigningKey` for an operator by session. Throws `forbidden` for anybody else. */
+export async function rotateSigningKeyAs(
+  deps: Deps,
+  actor: Actor,
+  alg: TokenAlgorithm,
+): Promise<string> {
+  await assertOperator(deps, actor);
+  return (await rotateSigningKey(deps, actor, alg, "oidc.signing_key_rotated")).kid;
+}
+
+async function assertOperator(deps: Deps, actor: Actor): Promise<void> {
+  if (!(await isPlatformOperator(deps, actor)))
+    throw new AppError("forbidden", "only platform operators may manage signing keys");
 }
 
 /**

@@ -1,7 +1,13 @@
 import { and, eq, sql } from "drizzle-orm";
 import type { Tx } from "../../../db/client.ts";
 import { prepared, preparedWrite } from "../../../db/prepared.ts";
-import { memberships, oidcAuthorizationCodes, tenants, users } from "../../../db/schema/index.ts";
+import {
+  loginSessions,
+  memberships,
+  oidcAuthorizationCodes,
+  tenants,
+  users,
+} from "../../../db/schema/index.ts";
 
 export type CodeRow = typeof oidcAuthorizationCodes.$inferSelect;
 
@@ -28,7 +34,7 @@ export const insertCode = preparedWrite((tx, p: Omit<CodeRow, "failedVerifiers">
   }),
 );
 
-/** A code that nobody has redeemed, and whether its user may still use it. */
+/** A code that nobody has redeemed, whether its user may still use it, and the session it was given in while that lasts. */
 export const selectCode = prepared((q, p: { codeHash: string }) =>
   q
     .select({
@@ -37,6 +43,7 @@ export const selectCode = prepared((q, p: { codeHash: string }) =>
       userDeletedAt: users.deletedAt,
       tenantStatus: tenants.status,
       isMember: memberships.active,
+      sessionId: loginSessions.id,
     })
     .from(oidcAuthorizationCodes)
     .innerJoin(users, eq(users.id, oidcAuthorizationCodes.userId))
@@ -48,6 +55,7 @@ export const selectCode = prepared((q, p: { codeHash: string }) =>
         eq(memberships.userId, oidcAuthorizationCodes.userId),
       ),
     )
+    .leftJoin(loginSessions, eq(loginSessions.id, oidcAuthorizationCodes.loginSessionId))
     .where(eq(oidcAuthorizationCodes.codeHash, p.codeHash)),
 );
 

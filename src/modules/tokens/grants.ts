@@ -3,6 +3,7 @@ import type { Reader, Tx } from "../../../db/client.ts";
 import type { Deps } from "../../deps.ts";
 import { newToken } from "../../platform/crypto/tokens.ts";
 import type { OAuthClient } from "../../platform/oauth-client.ts";
+import { queueBackchannelLogouts } from "../backchannel-logout/service.ts";
 import * as store from "./grant-store.ts";
 import type { Authorization } from "./model.ts";
 import { insertRefreshToken } from "./refresh-store.ts";
@@ -121,6 +122,7 @@ export async function revokeGrants(
   return (await endGrants(deps, tx, which, reason)).length;
 }
 
+/** The same, and answers which. */
 export async function endGrants(
   deps: Deps,
   tx: Tx,
@@ -133,13 +135,16 @@ export async function endGrants(
   return ended;
 }
 
-/** A hosted session ended: what it gave to clients ends too, but for what outlives a sign-out (contract 03 §12.5). */
+/** A hosted session ended, and its clients are told: what it gave to clients ends too, but for what outlives a sign-out (contract 03 §12.5). */
 export async function endGrantsOfSession(
   deps: Deps,
   tx: Tx,
   loginSessionId: string,
 ): Promise<void> {
+  // All clients hear of it, those too whose grant stays: they signed the user in with this session.
+  const logins = await store.grantsOfSession(tx, loginSessionId);
   await endGrants(deps, tx, { loginSessionId, onlyOnline: true }, "logout");
+  await queueBackchannelLogouts(deps, tx, logins);
 }
 
 /** A grant that holds: its user, tenant and client do, and it was not revoked; nor was the token that was looked at. */

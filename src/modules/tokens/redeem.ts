@@ -50,6 +50,9 @@ export async function redeemCode(deps: Deps, redemption: Redemption): Promise<Gr
     throw refused("the code is bound to another key");
   const resources = narrowed(code.resources, redemption.resources);
   if (!isInGoodStanding(found, client)) throw refused("the user may not use this client");
+  // Signed out between the two: what the sign-out would have ended does not begin.
+  if (found.sessionId === null && !code.scopes.includes("offline_access"))
+    throw refused("the user has signed out");
 
   const grant = await deps.db.transaction(async (tx) => {
     const taken = await store.takeCode(tx, { codeHash });

@@ -1,8 +1,9 @@
 import type { SubjectData } from "../../platform/subject-data.ts";
+import { queueBackchannelLogouts } from "../backchannel-logout/service.ts";
 import { deleteCodesOf } from "./code-store.ts";
 import { consentsOfUser, deleteConsents } from "./consent-store.ts";
 import { deleteGrantsOfUser, grantsOfUser, type WhichGrants } from "./grant-store.ts";
-import { revokeGrants } from "./grants.ts";
+import { endGrants } from "./grants.ts";
 
 function whichOf({
   userId,
@@ -31,7 +32,11 @@ export const tokensSubjectData: SubjectData = [
     table: "oauth_grants",
     refuseAccess: async (deps, tx, refusal) => {
       const which = whichOf(refusal);
-      return which === undefined ? 0 : revokeGrants(deps, tx, which, refusal.reason);
+      if (which === undefined) return 0;
+      const ended = await endGrants(deps, tx, which, refusal.reason);
+      // A whole tenant takes its clients along: there is nobody to tell.
+      if (refusal.userId !== undefined) await queueBackchannelLogouts(deps, tx, ended);
+      return ended.length;
     },
     purge: "cascade",
     // With the refresh tokens below them.
@@ -50,7 +55,7 @@ export const tokensSubjectData: SubjectData = [
         revoked_at: grant.revokedAt?.toISOString() ?? null,
       })),
     firstProof: async (deps, tx, userId) => {
-      await revokeGrants(deps, tx, { userId }, "first_proof");
+      await queueBackchannelLogouts(deps, tx, await endGrants(deps, tx, { userId }, "first_proof"));
     },
   },
   // They end with their grant: a refresh looks at that first.
