@@ -4,7 +4,9 @@ import type { Deps } from "./deps.ts";
 import { apiKeysSubjectData, touchApiKeys } from "./modules/api-keys/service.ts";
 import { auditSubjectData } from "./modules/audit/service.ts";
 import { backchannelLogoutSubjectData } from "./modules/backchannel-logout/service.ts";
+import { clientsSubjectData } from "./modules/clients/service.ts";
 import { outboxSubjectData } from "./modules/outbox/service.ts";
+import { principalsSubjectData, touchPrincipals } from "./modules/principals/service.ts";
 import { rbacSubjectData } from "./modules/rbac/service.ts";
 import { recoverySubjectData } from "./modules/recovery/service.ts";
 import { sessionsSubjectData, touchSessions } from "./modules/sessions/service.ts";
@@ -14,6 +16,7 @@ import { usersSubjectData } from "./modules/users/service.ts";
 import { verificationSubjectData } from "./modules/verification/service.ts";
 import { type Clock, createClock } from "./platform/clock.ts";
 import { openCrypto } from "./platform/crypto/open.ts";
+import { RemoteJwks } from "./platform/crypto/remote-jwks.ts";
 import { createRateLimiter } from "./platform/http/rate-store.ts";
 import { createLog, type Log } from "./platform/log.ts";
 import { mailSubjectData } from "./platform/mail/service.ts";
@@ -34,6 +37,8 @@ export const subjectData: SubjectData = [
   ...recoverySubjectData,
   ...verificationSubjectData,
   ...apiKeysSubjectData,
+  ...clientsSubjectData,
+  ...principalsSubjectData,
   ...backchannelLogoutSubjectData,
   ...rbacSubjectData,
   ...mailSubjectData,
@@ -73,6 +78,7 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       clock,
       log,
     });
+    const outbound = createOutbound({ publicUrl: config.publicUrl });
     return {
       config,
       db,
@@ -85,10 +91,18 @@ export async function createDeps(config: Config, overrides: Overrides = {}): Pro
       passwords,
       derivedKeys,
       rate: await createRateLimiter({ config, clock, log, metrics }),
-      touches: new Touches({ db, clock, log }, { session: touchSessions, api_key: touchApiKeys }),
+      touches: new Touches(
+        { db, clock, log },
+        {
+          session: touchSessions,
+          api_key: touchApiKeys,
+          service_principal: touchPrincipals,
+        },
+      ),
       principals: new PrincipalCache(() => performance.now()),
       clients: new PrincipalCache(() => performance.now()),
-      outbound: createOutbound({ publicUrl: config.publicUrl }),
+      outbound,
+      remoteJwks: new RemoteJwks({ outbound, clock, allowPrivate: config.env === "dev" }),
       subjectData,
     };
   } catch (error) {

@@ -3,6 +3,7 @@ import type { Config } from "./config.ts";
 import type { DerivedKeys } from "./platform/crypto/derived-keys.ts";
 import type { Keyring } from "./platform/crypto/keyring.ts";
 import type { PasswordHasher } from "./platform/crypto/passwords.ts";
+import type { RemoteJwks } from "./platform/crypto/remote-jwks.ts";
 import type { Sealer } from "./platform/crypto/sealing.ts";
 import type { RateLimiter } from "./platform/http/rate.ts";
 import type { Log } from "./platform/log.ts";
@@ -38,5 +39,7 @@ export interface Deps {
   /** Notes what was used just now, off the request's path. */
   readonly touches: Touches;
   readonly outbound: Outbound;
+  /** Keys that clients publish at a `jwks_uri`. */
+  readonly remoteJwks: RemoteJwks;
   readonly subjectData: SubjectData;
 }

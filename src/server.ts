@@ -5,6 +5,7 @@ import { apiKeyRoutes } from "./modules/api-keys/routes.ts";
 import { auditRoutes } from "./modules/audit/routes.ts";
 import { authRoutes } from "./modules/auth/routes.ts";
 import { backchannelLogoutJob } from "./modules/backchannel-logout/service.ts";
+import { clientRoutes } from "./modules/clients/routes.ts";
 import { healthRoutes } from "./modules/health/routes.ts";
 import { keyRoutes, signingKeyRoutes } from "./modules/keys/routes.ts";
 import { mailboxRoutes } from "./modules/mailbox/routes.ts";
@@ -12,6 +13,7 @@ import { dispatcherJob } from "./modules/outbox/dispatcher.ts";
 import { janitorJob } from "./modules/outbox/janitor.ts";
 import { outboxRoutes } from "./modules/outbox/routes.ts";
 import { pageRoutes } from "./modules/pages/routes.ts";
+import { principalRoutes } from "./modules/principals/routes.ts";
 import { rbacRoutes } from "./modules/rbac/routes.ts";
 import { seedPermissions } from "./modules/rbac/service.ts";
 import { recoveryRoutes } from "./modules/recovery/routes.ts";
@@ -37,6 +39,8 @@ const routeGroups: readonly RouteGroup[] = [
   tenantRoutes,
   rbacRoutes,
   apiKeyRoutes,
+  clientRoutes,
+  principalRoutes,
   auditRoutes,
   outboxRoutes,
   grantRoutes,

@@ -84,6 +84,8 @@ export const OAUTH_ERRORS = {
   /** RFC 7591 §3.2.2. */
   invalid_redirect_uri: "bad_request",
   invalid_client_metadata: "bad_request",
+  /** RFC 6750 §3.1. */
+  invalid_token: "unauthorized",
   temporarily_unavailable: "too_many_requests",
 } as const satisfies Record<string, ErrorCode>;
 
@@ -101,6 +103,9 @@ export class OAuthError extends AppError {
       // RFC 6749 §5.2: the scheme that the client used, which is Basic or none.
       headers: {
         ...(error === "invalid_client" && { "www-authenticate": 'Basic realm="qeet"' }),
+        ...(error === "invalid_token" && {
+          "www-authenticate": 'Bearer realm="qeet", error="invalid_token"',
+        }),
         ...extra.headers,
       },
     });

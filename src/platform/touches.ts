@@ -15,7 +15,7 @@ const MAX_PENDING = 20_000;
  * Collects what was used, and writes it down once a second: a commit for each first use of a key or session would cost
  * more than the request. Best effort: a crash loses at most a second of "last used".
  */
-export class Touches<K extends string = "session" | "api_key"> {
+export class Touches<K extends string = "session" | "api_key" | "service_principal"> {
   readonly #pending = new Map<K, Set<string>>();
   #timer: Timer | undefined;
 

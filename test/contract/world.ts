@@ -209,6 +209,12 @@ const BODIES: Record<string, (world: World) => object> = {
     scopes: ["apikey.write"],
     tenant_id: world.space.tenantId,
   }),
+  "POST /v1/oidc/clients": (world) => ({ name: "client", tenant_id: world.space.tenantId }),
+  "POST /v1/tenants/{tenantID}/oidc/clients": () => ({ name: "client" }),
+  "POST /v1/service-principals": (world) => ({
+    name: world.unique("machine"),
+    tenant_id: world.space.tenantId,
+  }),
   "POST /v1/tenants/{tenantID}/roles": (world) => ({ name: world.unique("role") }),
   "POST /v1/users": (world) => ({
     email: `${world.unique("made")}@example.com`,

@@ -3,7 +3,7 @@ import type { Cursor } from "../../../db/keyset.ts";
 import type { Deps } from "../../deps.ts";
 import { hashToken } from "../../platform/crypto/tokens.ts";
 import { AppError, invalidField } from "../../platform/errors.ts";
-import { assertStillGood } from "../../platform/liveness.ts";
+import { assertStillGood, makerOf } from "../../platform/liveness.ts";
 import { type Actor, PERMISSIONS } from "../../platform/permissions.ts";
 import { type Author, recordAudit } from "../audit/service.ts";
 import {
@@ -53,19 +53,10 @@ export async function createApiKey(
     throw invalidField("expires_at", "invalid", "expires_at must be in the future");
   const work = async (tx: Tx) => {
     await assertStillGood(tx, actor);
-    const createdBy = await makerOf(tx, actor, tenantId);
+    const createdBy = await makerOf(tx, actor);
     return createApiKeyIn(deps, tx, actor, { ...key, tenantId, createdBy });
   };
   return deps.db.transaction(work, { serializeOn: tenantId });
-}
-
-/**
- * The user behind a new key. One that a key makes goes back to whoever made that key: else the first proof of an address
- * (contract 00 §22) would end a squatter's key, and not the one that it made.
- */
-async function makerOf(tx: Tx, actor: Actor, tenantId: string): Promise<string | null> {
-  if (actor.userId !== null || actor.kind !== "api_key") return actor.userId;
-  return (await store.findApiKey(tx, tenantId, actor.subject))?.createdBy ?? null;
 }
 
 /** The writes behind `createApiKey`, without its rules on the actor, in the caller's transaction. */

@@ -6,6 +6,7 @@ import * as schema from "../../../db/schema/index.ts";
 /** Of the configuration, what says how long something lives. */
 interface Lives {
   readonly refreshTokenTtlSeconds: number;
+  readonly refreshTokenMaxLifetimeSeconds: number;
 }
 
 /** Rows of one table that have been of no use for a while. `at` has an index: each batch is a short look-up. */
@@ -29,9 +30,11 @@ const {
   mailMessages,
   oauthGrants,
   oidcAuthorizationCodes,
+  oidcClients,
   oidcRefreshTokens,
   outboxEvents,
   passwordResets,
+  presentedTokens,
   refreshTokens,
   revokedAccessTokens,
   sessions,
@@ -83,6 +86,20 @@ export const SWEEPS: readonly Sweep[] = [
     keepMs: days(7),
   },
   { table: outboxEvents, key: outboxEvents.id, at: outboxEvents.publishedAt, keepMs: days(7) },
+  {
+    table: oidcClients,
+    key: oidcClients.id,
+    at: oidcClients.deletedAt,
+    // Its grants go with it: a month after the last of them can have ended.
+    keepMs: ({ refreshTokenMaxLifetimeSeconds }) =>
+      31 * DAY + refreshTokenMaxLifetimeSeconds * 1000,
+  },
+  {
+    table: presentedTokens,
+    key: presentedTokens.key,
+    at: presentedTokens.expiresAt,
+    keepMs: days(0),
+  },
   { table: deadLetters, key: deadLetters.id, at: deadLetters.deadLetteredAt, keepMs: days(30) },
 ];
 

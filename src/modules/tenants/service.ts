@@ -272,7 +272,10 @@ async function putIntoBin(deps: Deps, tx: Tx, by: Author, tenantId: string): Pro
     action: "tenant.deleted",
     resource: { type: "tenant", id: tenantId },
   });
-  tx.afterCommit(() => deps.principals.forget(`tenant:${tenantId}`));
+  tx.afterCommit(() => {
+    deps.principals.forget(`tenant:${tenantId}`);
+    deps.clients.forget(`tenant:${tenantId}`);
+  });
 }
 
 /** The workspaces that sign-up made for a user go into the bin with them, in the caller's transaction. */
@@ -320,5 +323,8 @@ async function announceUpdate(
     resource: { type: "tenant", id: tenantId },
     metadata: { fields },
   });
-  tx.afterCommit(() => deps.principals.forget(`tenant:${tenantId}`));
+  tx.afterCommit(() => {
+    deps.principals.forget(`tenant:${tenantId}`);
+    deps.clients.forget(`tenant:${tenantId}`);
+  });
 }
