@@ -1,160 +1,52 @@
 /**
  * The ceiling: a bare Bun server that does for each path what cannot be left out (the same reads, writes, hash,
- * signature, and the same five seconds of remembering a credential), and nothing else: no router, no validation, no
+ * signatures, and the same five seconds of remembering a credential), and nothing else: no router, no validation, no
  * audit rules, no headers, no error handling. What the product reaches of it is what all of that costs.
  *
- *   bun bench/ceiling.ts <database url> <private jwk, JSON>
+ *   bun bench/ceiling.ts <database url> <ES256 jwk, JSON> <RS256 jwk, JSON>
  *
  * Prints its port. It works on a database that `bench/fixture.ts` has filled.
  */
-import { createHash, createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
 import { cpus } from "node:os";
 import { verify as argon2Verify } from "@node-rs/argon2";
-import { startSyncThread, WalSync } from "../db/durability.ts";
+import {
+  instant,
+  isPostgres,
+  JSON_SLOT,
+  newToken,
+  remember,
+  sha256,
+  signJwt,
+  store,
+  verifiedClaims,
+} from "./ceiling-base.ts";
+import { oauthAnswer } from "./ceiling-oauth.ts";
 
-const [url = "", jwk = ""] = process.argv.slice(2);
-const privateKey = createPrivateKey({ key: JSON.parse(jwk), format: "jwk" });
-const publicKey = createPublicKey(privateKey);
-
-interface Store {
-  /** One statement; rows as arrays. */
-  all(text: string, params: unknown[]): Promise<unknown[][]> | unknown[][];
-  /** The statements in one durable transaction. */
-  write(
-    statements: (readonly [text: string, params: unknown[]])[],
-    /** Transactions of one key wait for each other here, not in the database: as the product does for its audit log. */
-    serializeOn?: string,
-  ): Promise<void>;
-}
-
-const store = url.startsWith("postgres") ? postgres() : await sqlite();
-
-async function sqlite(): Promise<Store> {
-  const { Database } = await import("bun:sqlite");
-  const { openSync } = await import("node:fs");
-  const path = url.replace(/^sqlite:/, "");
-  const open = (flags: object) => {
-    const db = new Database(path, flags);
-    db.run("pragma busy_timeout = 5000");
-    db.run("pragma synchronous = normal");
-    db.run("pragma cache_size = -32000");
-    return db;
-  };
-  const writer = open({ readwrite: true });
-  writer.run("pragma journal_mode = wal");
-  writer.run("create table if not exists bench_touch (n integer)");
-  const reader = open({ readonly: true });
-  const walFd = openSync(`${path}-wal`, "r+");
-  const thread = startSyncThread();
-  const wal = new WalSync(() => thread.sync(walFd));
-  const cache = new Map<string, ReturnType<typeof reader.prepare>>();
-  const prepared = (db: typeof reader, text: string) => {
-    const key = (db === writer ? "w" : "r") + text;
-    let statement = cache.get(key);
-    if (!statement) {
-      statement = db.prepare(text);
-      cache.set(key, statement);
-    }
-    return statement;
-  };
-  return {
-    all: (text, params) => prepared(reader, text).values(...(params as string[])) as unknown[][],
-    async write(statements) {
-      prepared(writer, "begin immediate").run();
-      for (const [text, params] of statements)
-        prepared(writer, text).values(...(params as string[]));
-      prepared(writer, "commit").run();
-      await wal.durable();
-    },
-  };
-}
-
-function postgres(): Store {
-  const sql = new Bun.SQL({ url, max: 10 });
-  const numbered = new Map<string, string>();
-  const turns = new Map<string, Promise<unknown>>();
-  const dollars = (text: string) => {
-    let out = numbered.get(text);
-    if (!out) {
-      let n = 0;
-      out = text.replace(/\?/g, () => `$${++n}`);
-      numbered.set(text, out);
-    }
-    return out;
-  };
-  return {
-    all: (text, params) => sql.unsafe(dollars(text), params).values() as Promise<unknown[][]>,
-    async write(statements, serializeOn) {
-      const run = () =>
-        sql.begin("isolation level serializable", async (tx) => {
-          for (const [text, params] of statements) await tx.unsafe(dollars(text), params).values();
-        });
-      if (serializeOn === undefined) return void (await run());
-      const mine = (turns.get(serializeOn) ?? Promise.resolve()).then(run);
-      turns.set(
-        serializeOn,
-        mine.catch(() => {}),
-      );
-      await mine;
-    },
-  };
-}
-
-const isPostgres = url.startsWith("postgres");
-const instant = (at: Date) => (isPostgres ? at : at.getTime());
-const sha256 = (text: string) => createHash("sha256").update(text).digest("base64url");
-const b64 = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-
-function signToken(userId: string, tenantId: string, sid: string): string {
-  const now = Math.floor(Date.now() / 1000);
-  const input = `${b64({ alg: "ES256", kid: "k", typ: "at+jwt" })}.${b64({
-    iss: "http://localhost:4000",
+const signToken = (userId: string, tenantId: string, sid: string): Promise<string> =>
+  signJwt("ES256", "at+jwt", {
     aud: ["qeet-identity"],
     sub: userId,
     user_id: userId,
     tenant_id: tenantId,
     sid,
-    iat: now,
-    nbf: now,
-    exp: now + 900,
     jti: crypto.randomUUID(),
-  })}`;
-  const signature = sign("sha256", Buffer.from(input), {
-    key: privateKey,
-    dsaEncoding: "ieee-p1363",
   });
-  return `${input}.${signature.toString("base64url")}`;
-}
-
-const remembered = new Map<string, { until: number; who: unknown[] }>();
 
 /** The caller of a bearer token or an API key: signature or hash, one look-up, remembered for 5 s. */
-async function caller(request: Request): Promise<unknown[]> {
+function caller(request: Request): Promise<unknown[]> {
   const authorization = request.headers.get("authorization") ?? "";
-  const found = remembered.get(authorization);
-  if (found && found.until > performance.now()) return found.who;
-  const who = authorization.startsWith("ApiKey ")
-    ? await byKey(authorization.slice(7))
-    : await byToken(authorization.slice(7));
-  remembered.set(authorization, { until: performance.now() + 5_000, who });
-  return who;
+  return remember(authorization, () =>
+    authorization.startsWith("ApiKey ")
+      ? byKey(authorization.slice(7))
+      : byToken(authorization.slice(7)),
+  );
 }
 
 const PERMISSIONS_OF =
   "select u.status, t.status, r.is_system, rp.permission_id from user_roles ur join roles r on r.id = ur.role_id join users u on u.id = ur.user_id join tenants t on t.id = ur.tenant_id join memberships m on m.tenant_id = ur.tenant_id and m.user_id = ur.user_id left join role_permissions rp on rp.role_id = r.id where ur.user_id = ? and ur.tenant_id = ?";
 
 async function byToken(token: string): Promise<unknown[]> {
-  const [head, payload, signature] = token.split(".") as [string, string, string];
-  if (
-    !verify(
-      "sha256",
-      Buffer.from(`${head}.${payload}`),
-      { key: publicKey, dsaEncoding: "ieee-p1363" },
-      Buffer.from(signature, "base64url"),
-    )
-  )
-    throw new Error("bad signature");
-  const claims = JSON.parse(Buffer.from(payload, "base64url").toString());
+  const claims = verifiedClaims(token);
   const [row] = await store.all(
     "select s.user_id, s.tenant_id, s.revoked_at, u.status, t.status, m.active from sessions s join users u on u.id = s.user_id left join tenants t on t.id = s.tenant_id left join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.user_id where s.id = ?",
     [claims.sid],
@@ -203,16 +95,15 @@ async function login(body: { email: string; password: string }) {
   if (!(await hashed(() => argon2Verify(passwordHash, body.password)))) throw new Error("password");
   const at = new Date();
   const sid = Bun.randomUUIDv7();
-  const refresh = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
+  const refresh = newToken();
   const seq = Math.floor(Math.random() * 2 ** 50);
   const hash = sha256(sid);
   const json = (value: object) => JSON.stringify(value);
-  const eventText = isPostgres ? "?::text::jsonb" : "?";
-  const outbox = `insert into outbox_events (id, aggregate_id, tenant_id, topic, event_type, payload, created_at, due_at) values (?, ?, ?, ?, ?, ${eventText}, ?, ?)`;
+  const outbox = `insert into outbox_events (id, aggregate_id, tenant_id, topic, event_type, payload, created_at, due_at) values (?, ?, ?, ?, ?, ${JSON_SLOT}, ?, ?)`;
   await store.write(
     [
       [
-        `insert into sessions (id, user_id, tenant_id, method, auth_time, amr, created_at, last_seen_at) values (?, ?, ?, ?, ?, ${eventText}, ?, ?)`,
+        `insert into sessions (id, user_id, tenant_id, method, auth_time, amr, created_at, last_seen_at) values (?, ?, ?, ?, ?, ${JSON_SLOT}, ?, ?)`,
         [sid, userId, tenantId, "password", instant(at), json(["pwd"]), instant(at), instant(at)],
       ],
       [INSERT_REFRESH, [Bun.randomUUIDv7(), sid, sha256(refresh), instant(at), instant(at)]],
@@ -247,7 +138,7 @@ async function login(body: { email: string; password: string }) {
         [`bench-${tenantId}`, hash, at.toISOString(), Buffer.from(hash)],
       ],
       [
-        `insert into audit_events (id, log_id, seq, chain_version, tenant_id, actor_user_id, actor_type, action, resource_type, metadata, created_at, prev_hash, row_hash, seals) values (?, ?, ?, 2, ?, ?, 'user', 'x', 'session', '{}', ?, ?, ?, ${eventText})`,
+        `insert into audit_events (id, log_id, seq, chain_version, tenant_id, actor_user_id, actor_type, action, resource_type, metadata, created_at, prev_hash, row_hash, seals) values (?, ?, ?, 2, ?, ?, 'user', 'x', 'session', '{}', ?, ?, ?, ${JSON_SLOT})`,
         [
           Bun.randomUUIDv7(),
           `bench-${sid}`,
@@ -268,7 +159,7 @@ async function login(body: { email: string; password: string }) {
     tenantId,
   );
   return {
-    access_token: signToken(userId, tenantId, sid),
+    access_token: await signToken(userId, tenantId, sid),
     refresh_token: refresh,
     session_id: sid,
     user_id: userId,
@@ -284,7 +175,7 @@ async function refresh(body: { refresh_token: string }) {
   );
   const [id, sid, , , userId, tenantId] = row as string[];
   const at = new Date();
-  const next = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
+  const next = newToken();
   await store.write([
     [
       "update refresh_tokens set used_at = ? where id = ? and used_at is null returning id",
@@ -294,7 +185,7 @@ async function refresh(body: { refresh_token: string }) {
     ["update sessions set last_seen_at = ? where id = ?", [instant(at), sid]],
   ]);
   return {
-    access_token: signToken(userId!, tenantId!, sid!),
+    access_token: await signToken(userId!, tenantId!, sid!),
     refresh_token: next,
     session_id: sid,
     user_id: userId,
@@ -371,6 +262,6 @@ async function answer(request: Request): Promise<unknown> {
 const server = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",
-  fetch: async (request) => Response.json(await answer(request)),
+  fetch: async (request) => (await oauthAnswer(request)) ?? Response.json(await answer(request)),
 });
 console.log(server.port);

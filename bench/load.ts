@@ -8,8 +8,13 @@ export interface Load {
   readonly seconds: number;
   /** The bytes of the n-th request of this run; it may look at the last answer that its connection got. */
   next(n: number, connection: number): string;
-  /** Reads an answer's body, where the next request depends on it (a rotated refresh token). */
-  answered?(body: string, connection: number): void;
+  /** Reads an answer, where the next request depends on it (a rotated refresh token, a code in `Location`). */
+  answered?(answer: Answered, connection: number): void;
+}
+
+export interface Answered {
+  readonly head: string;
+  readonly body: string;
 }
 
 export interface Figures {
@@ -18,7 +23,7 @@ export interface Figures {
   readonly p50: number;
   readonly p99: number;
   readonly answered: number;
-  /** Answers outside 200–299: must be 0, or the figures mean nothing. */
+  /** Answers outside 200–299 and 302: must be 0, or the figures mean nothing. */
   readonly failed: number;
   readonly firstFailure: string | undefined;
 }
@@ -58,7 +63,11 @@ export async function run(load: Load): Promise<Figures> {
             const length = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0);
             if (text.length < head + 4 + length) return;
             samples.push(performance.now() - sentAt);
-            if (/^HTTP\/1\.1 2/.test(text)) load.answered?.(text.slice(head + 4), connection);
+            if (/^HTTP\/1\.1 (2|302)/.test(text))
+              load.answered?.(
+                { head: text.slice(0, head), body: text.slice(head + 4) },
+                connection,
+              );
             else {
               failed += 1;
               firstFailure ??= text.slice(0, 15) + text.slice(head + 4, head + 300);
@@ -86,16 +95,26 @@ export async function run(load: Load): Promise<Figures> {
   };
 }
 
+export interface Content {
+  readonly authorization?: string;
+  readonly cookie?: string;
+  /** Sent as JSON. */
+  readonly body?: object;
+  readonly form?: Record<string, string>;
+}
+
 /** The bytes of one request. */
-export function request(
-  method: string,
-  path: string,
-  { authorization, body }: { authorization?: string; body?: object } = {},
-): string {
-  const text = body === undefined ? "" : JSON.stringify(body);
+export function request(method: string, path: string, content: Content = {}): string {
+  const { authorization, cookie, body, form } = content;
+  const text = form
+    ? new URLSearchParams(form).toString()
+    : body === undefined
+      ? ""
+      : JSON.stringify(body);
   const head = [`${method} ${path} HTTP/1.1`, "host: localhost"];
   if (authorization !== undefined) head.push(`authorization: ${authorization}`);
-  if (body !== undefined)
-    head.push("content-type: application/json", `content-length: ${Buffer.byteLength(text)}`);
+  if (cookie !== undefined) head.push(`cookie: ${cookie}`);
+  const type = form ? "application/x-www-form-urlencoded" : "application/json";
+  if (text !== "") head.push(`content-type: ${type}`, `content-length: ${Buffer.byteLength(text)}`);
   return `${head.join("\r\n")}\r\n\r\n${text}`;
 }
