@@ -84,18 +84,23 @@ export interface Flow {
   /** The last thing that the browser saw. */
   readonly screen: Screen;
   /** What the person had to do, in order. */
-  readonly asked: readonly ("login" | "consent")[];
+  readonly asked: readonly Asked[];
 }
 
-/**
- * Goes through a code flow with PKCE, state and nonce: signs in and consents as often as the pages ask, up to the
- * callback or a page that asks neither. `user` may be left out when the browser has a session.
- */
+/** Goes through a code flow with PKCE, state and nonce. `user` may be left out when the browser has a session. */
 export async function codeFlow(
   browser: Browser,
   client: TestClient,
   parameters: Parameters = {},
-  { user, approve = true }: { user?: Pick<SignedUp, "email" | "password">; approve?: boolean } = {},
+  {
+    user,
+    approve = true,
+    method = "GET",
+  }: {
+    user?: Pick<SignedUp, "email" | "password">;
+    approve?: boolean;
+    method?: "GET" | "POST";
+  } = {},
 ): Promise<Flow> {
   const [state, nonce, verifier] = [randomText(), randomText(), randomText()];
   const sent: Parameters = {
@@ -105,18 +110,11 @@ export async function codeFlow(
     code_challenge_method: "S256",
     ...parameters,
   };
-  const asked: ("login" | "consent")[] = [];
-  let screen = await browser.open(authorizeUrl(client, sent));
-  const asks = (id: string) => screen.forms.some((form) => id in form.controls);
-  for (let step = 0; step < 4 && screen.location === undefined; step += 1) {
-    if (asks("login-submit") && user) {
-      asked.push("login");
-      screen = await browser.signIn(screen, user);
-    } else if (asks("consent-allow")) {
-      asked.push("consent");
-      screen = await (approve ? browser.allow(screen) : browser.deny(screen));
-    } else break;
-  }
+  const [path, query] = authorizeUrl(client, sent).split("?") as [string, string];
+  const first = await (method === "GET"
+    ? browser.open(`${path}?${query}`)
+    : browser.postFrom(path, Object.fromEntries(new URLSearchParams(query))));
+  const { screen, asked } = await answerPages(browser, first, { approve, ...(user && { user }) });
   const answer = callbackOf(screen);
   return {
     answer,
@@ -128,6 +126,29 @@ export async function codeFlow(
     screen,
     asked,
   };
+}
+
+type Asked = "login" | "consent";
+
+/** Signs in and consents as often as the pages ask, up to the callback or a page that asks neither. */
+export async function answerPages(
+  browser: Browser,
+  first: Screen,
+  { user, approve = true }: { user?: Pick<SignedUp, "email" | "password">; approve?: boolean } = {},
+): Promise<{ screen: Screen; asked: Asked[] }> {
+  const asked: Asked[] = [];
+  let screen = first;
+  const asks = (id: string) => screen.forms.some((form) => id in form.controls);
+  for (let step = 0; step < 4 && screen.location === undefined; step += 1) {
+    if (asks("login-submit") && user) {
+      asked.push("login");
+      screen = await browser.signIn(screen, user);
+    } else if (asks("consent-allow")) {
+      asked.push("consent");
+      screen = await (approve ? browser.allow(screen) : browser.deny(screen));
+    } else break;
+  }
+  return { screen, asked };
 }
 
 /** The parameters that a screen brings to the client: in its redirect, or in the form of `form_post`. */
