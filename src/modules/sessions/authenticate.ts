@@ -1,14 +1,16 @@
 /** Whom a credential names, and whether it still holds (contract 01 §5). */
 import type { Deps } from "../../deps.ts";
 import { verifyAccessToken } from "../../platform/crypto/access-token.ts";
+import { verifyDpopProof } from "../../platform/crypto/dpop.ts";
 import { hashToken } from "../../platform/crypto/tokens.ts";
-import { AppError } from "../../platform/errors.ts";
+import { AppError, OAuthError } from "../../platform/errors.ts";
 import type { Authenticate, AuthenticateOptions } from "../../platform/http/gate.ts";
 import type { Actor, Caller } from "../../platform/permissions.ts";
 import type { CachedPrincipal } from "../../platform/principal-cache.ts";
 import { authenticateApiKey } from "../api-keys/service.ts";
 import { type Granted, isSatisfied, permissionsOf } from "../rbac/service.ts";
 import { findMembership, findUser } from "../users/service.ts";
+import { loadClientToken } from "./client-tokens.ts";
 import * as store from "./store.ts";
 
 /** `last_seen_at` is written at most this often. */
@@ -33,6 +35,8 @@ export const authenticate: Authenticate = (deps, authorization, caller, options)
       // An unfinished sign-in opens nothing but the operations that finish it.
       if (credential.startsWith("mfa_")) throw new AppError("mfa_required");
       return fromToken(deps, credential, caller, options);
+    case "dpop":
+      return fromBoundToken(deps, credential, caller, options);
     default:
       throw new AppError("unauthorized");
   }
@@ -45,25 +49,54 @@ function fromToken(
   { whileSuspended }: AuthenticateOptions,
 ): Actor | Promise<Actor> {
   const admit = (found: CachedPrincipal | undefined): Actor => {
-    // A remembered token is as good as its signature was; its time must still be looked at.
-    if (!found?.expiresAt || found.expiresAt <= deps.clock.now())
-      throw new AppError("unauthorized");
-    if (found.isTenantSuspended && !whileSuspended)
-      throw new AppError("forbidden", "tenant suspended");
-    return { ...found.actor, caller };
+    const { actor, dpopJkt } = assertGood(deps, found, whileSuspended);
+    // RFC 9449 §7.1: a token that is bound to a key is worth nothing without the key.
+    if (dpopJkt != null) throw new AppError("unauthorized");
+    return { ...actor, caller };
   };
-  // Under its hash: the token itself stays nowhere.
-  const name = `token:${hashToken(token)}`;
+  const name = nameOf(token);
   const known = deps.principals.peek(name);
   return known ? admit(known) : deps.principals.get(name, () => load(deps, token)).then(admit);
 }
 
+/** Scheme `DPoP`: the token, and a proof of the key that it is bound to, made for this request. */
+async function fromBoundToken(
+  deps: Deps,
+  token: string,
+  caller: Caller,
+  { whileSuspended, dpop }: AuthenticateOptions,
+): Promise<Actor> {
+  const found = await deps.principals.get(nameOf(token), () => load(deps, token));
+  const { actor, dpopJkt } = assertGood(deps, found, whileSuspended);
+  if (dpop === undefined || dpopJkt == null) throw new AppError("unauthorized");
+  const jkt = await verifyDpopProof(deps, { ...dpop, accessToken: token }).catch((error) => {
+    if (!(error instanceof OAuthError)) throw error;
+    throw new AppError("unauthorized", error.detail, { cause: error });
+  });
+  if (jkt !== dpopJkt) throw new AppError("unauthorized");
+  return { ...actor, caller };
+}
+
+/** Under its hash: the token itself stays nowhere. */
+const nameOf = (token: string): string => `token:${hashToken(token)}`;
+
+/** A remembered token is as good as its signature was; its time must still be looked at. */
+function assertGood(
+  deps: Deps,
+  found: CachedPrincipal | undefined,
+  whileSuspended: boolean,
+): CachedPrincipal {
+  if (!found?.expiresAt || found.expiresAt <= deps.clock.now()) throw new AppError("unauthorized");
+  if (found.isTenantSuspended && !whileSuspended)
+    throw new AppError("forbidden", "tenant suspended");
+  return found;
+}
+
 async function load(deps: Deps, token: string): Promise<CachedPrincipal | undefined> {
   const claims = await verifyAccessToken(deps, token);
-  const { sessionId, userId, tenantId, clientId, actorType, expiresAt } = claims;
-  // Tokens of clients and services come with their domain; until then nothing signs one.
-  if (sessionId === null || userId === null || clientId !== null || actorType !== "user")
-    throw new AppError("unauthorized");
+  const { sessionId, userId, tenantId, clientId, expiresAt } = claims;
+  if (clientId !== null) return loadClientToken(deps, token);
+  if (sessionId === null || userId === null) throw new AppError("unauthorized");
   const found = await loadSession(deps, sessionId);
   if (!found || found.actor.userId !== userId || found.actor.tenantId !== tenantId)
     return undefined;

@@ -8,6 +8,7 @@ import type { Actor, Caller } from "../../platform/permissions.ts";
 import { type Author, recordAudit, userAuthor } from "../audit/service.ts";
 import { enqueue } from "../outbox/service.ts";
 import { assertMayManage, permissionsOf } from "../rbac/service.ts";
+import { endGrantsOfSession } from "../tokens/service.ts";
 import { findUser, type UserRow } from "../users/service.ts";
 import { issuePair, openSuccessor, type TokenPair } from "./open.ts";
 import * as store from "./store.ts";
@@ -206,7 +207,7 @@ export async function endHostedSession(deps: Deps, actor: Actor, id: string): Pr
     async (tx) => {
       const ended = await store.deleteLoginSession(tx, { id, userId: actor.userId! });
       if (!ended) throw new AppError("not_found");
-      await auditHostedEnd(deps, tx, actor, ended);
+      await hostedEnded(deps, tx, actor, ended);
     },
     { serializeOn: "platform" },
   );
@@ -218,15 +219,23 @@ export async function endHostedSessionOf(deps: Deps, caller: Caller, token: stri
   await deps.db.transaction(
     async (tx) => {
       const ended = await store.deleteLoginSession(tx, { tokenHash });
-      if (ended) await auditHostedEnd(deps, tx, userAuthor(caller, ended.userId), ended);
+      if (ended) await hostedEnded(deps, tx, userAuthor(caller, ended.userId), ended);
     },
     { serializeOn: "platform" },
   );
 }
 
-const auditHostedEnd = (deps: Deps, tx: Tx, by: Author, { id }: store.LoginSessionRow) =>
-  recordAudit(deps, tx, by, {
+/** What a hosted session gave to clients ends with it, and they are told (contract 03 §12.5). */
+async function hostedEnded(
+  deps: Deps,
+  tx: Tx,
+  by: Author,
+  { id }: store.LoginSessionRow,
+): Promise<void> {
+  await endGrantsOfSession(deps, tx, id);
+  await recordAudit(deps, tx, by, {
     tenantId: null,
     action: "auth.sso_session_ended",
     resource: { type: "login_session", id },
   });
+}

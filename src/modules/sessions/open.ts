@@ -7,6 +7,7 @@ import { AppError } from "../../platform/errors.ts";
 import type { Actor, Caller } from "../../platform/permissions.ts";
 import { recordAudit, userAuthor } from "../audit/service.ts";
 import { enqueue } from "../outbox/service.ts";
+import { endGrantsOfSession } from "../tokens/service.ts";
 import type { UserRow } from "../users/service.ts";
 import { decideFactors, type FactorsSatisfied } from "./factors.ts";
 import { HOSTED_IDLE_MS } from "./hosted.ts";
@@ -130,13 +131,19 @@ export async function openHostedSession(
 ): Promise<string> {
   const { user, method, authTime, amr, factors, replaces, keepsOthers = false } = input;
   const now = deps.clock.now();
-  const id = deps.random.uuid();
   const { token, hash } = newToken(deps.random);
-  if (replaces !== undefined)
-    await store.deleteLoginSession(tx, {
-      tokenHash: replaces,
-      ...(keepsOthers && { userId: user.id }),
-    });
+  const before =
+    replaces === undefined
+      ? undefined
+      : await store.deleteLoginSession(tx, {
+          tokenHash: replaces,
+          ...(keepsOthers && { userId: user.id }),
+        });
+  // Who proves themselves once more goes on with the session that clients know, under a new cookie; whoever was signed
+  // in before somebody else is signed out.
+  const isSame = before?.userId === user.id;
+  const id = isSame ? before.id : deps.random.uuid();
+  if (before && !isSame) await endGrantsOfSession(deps, tx, before.id);
   await store.insertLoginSession(tx, {
     id,
     tokenHash: hash,
