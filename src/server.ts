@@ -19,6 +19,7 @@ import { seedPermissions } from "./modules/rbac/service.ts";
 import { recoveryRoutes } from "./modules/recovery/routes.ts";
 import { authenticate } from "./modules/sessions/service.ts";
 import { tenantRoutes } from "./modules/tenants/routes.ts";
+import { tokenRoutes } from "./modules/token-endpoint/routes.ts";
 import { grantRoutes } from "./modules/tokens/routes.ts";
 import { userRoutes } from "./modules/users/routes.ts";
 import { verificationRoutes } from "./modules/verification/routes.ts";
@@ -43,6 +44,7 @@ const routeGroups: readonly RouteGroup[] = [
   principalRoutes,
   auditRoutes,
   outboxRoutes,
+  tokenRoutes,
   grantRoutes,
   signingKeyRoutes,
   keyRoutes,

@@ -1,0 +1,29 @@
+import { type GrantHandler, issueTokens, redeemCode } from "../../tokens/service.ts";
+import { oauthClientOf, required } from "../parameters.ts";
+
+/** @see https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3 */
+export const authorizationCodeGrant: GrantHandler = {
+  grantType: "authorization_code",
+  async exchange(deps, request) {
+    const { form, caller, dpopJkt, resources } = request;
+    const client = oauthClientOf(request);
+    const grant = await redeemCode(deps, {
+      client,
+      caller,
+      code: required(form, "code"),
+      redirectUri: required(form, "redirect_uri"),
+      codeVerifier: form.code_verifier,
+      dpopJkt,
+      resources,
+    });
+    return issueTokens(deps, {
+      grant,
+      client,
+      scopes: grant.scopes,
+      resources: resources.length > 0 ? resources : grant.resources,
+      refreshToken: grant.refreshToken,
+      nonce: grant.nonce,
+      dpopJkt,
+    });
+  },
+};
