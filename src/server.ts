@@ -9,6 +9,7 @@ import { clientRoutes } from "./modules/clients/routes.ts";
 import { healthRoutes } from "./modules/health/routes.ts";
 import { keyRoutes, signingKeyRoutes } from "./modules/keys/routes.ts";
 import { mailboxRoutes } from "./modules/mailbox/routes.ts";
+import { metadataRoutes, userInfoRoutes } from "./modules/oidc/routes.ts";
 import { dispatcherJob } from "./modules/outbox/dispatcher.ts";
 import { janitorJob } from "./modules/outbox/janitor.ts";
 import { outboxRoutes } from "./modules/outbox/routes.ts";
@@ -47,7 +48,9 @@ const routeGroups: readonly RouteGroup[] = [
   tokenRoutes,
   grantRoutes,
   signingKeyRoutes,
+  metadataRoutes,
   keyRoutes,
+  userInfoRoutes,
   healthRoutes,
   ...pageRoutes,
   assetRoutes,

@@ -1,3 +1,4 @@
+import { bearerChallenge } from "../support/bearer-challenge.ts";
 import { OTHER_TENANT, OTHER_USER, TENANT, USER } from "./sample-server.ts";
 
 export interface Case {
@@ -46,7 +47,7 @@ export const CASES: Case[] = [
     call: "GET /v1/me",
     status: 401,
     code: "unauthorized",
-    answerHeaders: { "www-authenticate": 'Bearer realm="qeet-id", ApiKey realm="qeet-id"' },
+    answerHeaders: { "www-authenticate": bearerChallenge() },
   },
   {
     name: "unknown credential",
@@ -55,7 +56,7 @@ export const CASES: Case[] = [
     status: 401,
     code: "unauthorized",
     answerHeaders: {
-      "www-authenticate": 'Bearer realm="qeet-id", error="invalid_token", ApiKey realm="qeet-id"',
+      "www-authenticate": bearerChallenge("invalid_token"),
     },
   },
   {
@@ -514,7 +515,7 @@ export const CASES: Case[] = [
     name: "form wanted, JSON sent",
     call: "POST /v1/oauth/token",
     body: { grant_type: "x" },
-    status: 415,
+    status: 400,
     code: "invalid_request",
   },
   {

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { DatabaseFull, DatabaseOverloaded, DatabaseUnavailable } from "../../db/errors.ts";
 import { AppError } from "../../src/platform/errors.ts";
 import { routeGroup } from "../../src/platform/http/access.ts";
+import { bearerChallenge } from "../support/bearer-challenge.ts";
 import { sampleServer } from "./sample-server.ts";
 
 /** As a driver says it, inside what drizzle makes of it. */
@@ -87,9 +88,6 @@ test("01 §2: every 401 says how to authenticate, also one that a service threw"
       ),
   ]);
   const { status, headers } = await server.call("POST /login");
-  expect([status, headers.get("www-authenticate")]).toEqual([
-    401,
-    'Bearer realm="qeet-id", ApiKey realm="qeet-id"',
-  ]);
+  expect([status, headers.get("www-authenticate")]).toEqual([401, bearerChallenge()]);
   await server.stop();
 });

@@ -1,4 +1,5 @@
 /** Contract 01 §5: the state behind a token is looked at on every request. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHmac, createPublicKey } from "node:crypto";
 import { eq } from "drizzle-orm";
@@ -16,6 +17,7 @@ import {
   unassign,
   workspace,
 } from "../rbac/support.ts";
+import { bearerChallenge } from "../support/bearer-challenge.ts";
 import { type SignedUp, startServer, type TestServer } from "../support/server.ts";
 
 let server: TestServer;
@@ -48,11 +50,9 @@ describe("credentials", () => {
 
   test("401 says how to authenticate", async () => {
     const anonymous = await server.call("GET", "/v1/auth/me");
-    expect(anonymous.headers.get("www-authenticate")).toBe(
-      'Bearer realm="qeet-id", ApiKey realm="qeet-id"',
-    );
+    expect(anonymous.headers.get("www-authenticate")).toBe(bearerChallenge());
     expect((await me("Bearer x")).headers.get("www-authenticate")).toBe(
-      'Bearer realm="qeet-id", error="invalid_token", ApiKey realm="qeet-id"',
+      bearerChallenge("invalid_token"),
     );
   });
 

@@ -13,6 +13,7 @@ import * as store from "./store.ts";
 export { ASSERTION_TYPE } from "./assertion.ts";
 export { authenticateClient, type ClientForm } from "./authenticate.ts";
 export { findClient, findOidcClient } from "./find.ts";
+export { ASSERTION_ALGORITHMS } from "./jwks.ts";
 export { type ClientInput, DEVICE_GRANT, EXCHANGE_GRANT, GRANT_TYPES } from "./settings.ts";
 export type { ClientRow } from "./store.ts";
 export { clientsSubjectData } from "./subject-data.ts";

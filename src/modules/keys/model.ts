@@ -17,14 +17,6 @@ export const Jwk = t.Object({
 
 export const JwksBody = t.Object({ keys: t.Array(Jwk) });
 
-/** OpenID Connect Discovery 1.0 §3, as far as it is mounted (contract 00 §56). */
-export const DiscoveryBody = t.Object({
-  issuer: text,
-  jwks_uri: text,
-  subject_types_supported: t.Array(text),
-  id_token_signing_alg_values_supported: t.Array(text),
-});
-
 export const SigningKeys = t.Object({
   keys: t.Array(
     t.Object({

@@ -61,18 +61,3 @@ async function assertOperator(deps: Deps, actor: Actor): Promise<void> {
   if (!(await isPlatformOperator(deps, actor)))
     throw new AppError("forbidden", "only platform operators may manage signing keys");
 }
-
-/**
- * OpenID Provider metadata. What this server does not do yet is left out, required or not (contract 00 §56): a
- * client that needs an authorization endpoint fails on reading this and not half-way through a sign-in.
- *
- * @see https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata
- */
-export function discoveryOf({ config }: Pick<Deps, "config">) {
-  return {
-    issuer: config.jwtIssuer,
-    jwks_uri: `${config.publicUrl}/.well-known/jwks.json`,
-    subject_types_supported: ["public"],
-    id_token_signing_alg_values_supported: ["ES256", "RS256"],
-  };
-}

@@ -1,7 +1,7 @@
 import assert from "node:assert";
 import type { BucketName } from "../../config.ts";
 import type { Deps } from "../../deps.ts";
-import { DPOP_ALGORITHMS, type DpopRequest } from "../crypto/dpop.ts";
+import type { DpopRequest } from "../crypto/dpop.ts";
 import { AppError } from "../errors.ts";
 import type { Actor, Caller, Permission } from "../permissions.ts";
 import type { OwnAccess } from "./access.ts";
@@ -9,7 +9,7 @@ import { rateKeyOf } from "./address.ts";
 import type { Call } from "./call.ts";
 import { checkCsrf } from "./csrf.ts";
 import type { Declaration } from "./declarations.ts";
-import { challenge } from "./headers.ts";
+import { challenge, dpopChallenge } from "./headers.ts";
 import type { Verdict } from "./rate.ts";
 
 /** Beside the credential, what decides whom it names. */
@@ -40,6 +40,7 @@ type Params = Record<string, string>;
  * Answers a promise only where something must be waited for.
  */
 export function createGate(deps: Deps, authenticate: Authenticate) {
+  const invalidToken = challenge(deps.config, "invalid_token");
   const trustsDevHeaders = deps.config.authDevTrustHeaders && deps.config.env === "dev";
 
   const settle = (call: Call, bucket: BucketName, verdict: Verdict): void => {
@@ -65,9 +66,15 @@ export function createGate(deps: Deps, authenticate: Authenticate) {
     call: Call,
     declaration: Declaration,
     params: Params,
+    /** What the form of a `tokenInForm` route holds, where the header holds nothing. */
+    formToken?: string,
   ): void | Promise<void> {
     const { access, csrf, rate } = declaration;
-    if (!access.public) return checkActor(request, call, declaration, params);
+    if (!access.public) {
+      const header = request.headers.get("authorization") ?? "";
+      const credential = header === "" && formToken ? `Bearer ${formToken}` : header;
+      return checkActor(request, call, declaration, params, credential);
+    }
     const admit = () => {
       checkCsrf(deps, request, csrf);
       if (declaration.ids.length > 0) checkIds(declaration, params);
@@ -81,8 +88,8 @@ export function createGate(deps: Deps, authenticate: Authenticate) {
     call: Call,
     declaration: Declaration,
     params: Params,
+    authorization: string,
   ): Promise<void> {
-    const authorization = request.headers.get("authorization") ?? "";
     const dev = trustsDevHeaders ? devHeaders(request.headers) : undefined;
     if (authorization === "" && dev === undefined) {
       await take(call, "ip", rateKeyOf(call.caller.ip));
@@ -98,7 +105,7 @@ export function createGate(deps: Deps, authenticate: Authenticate) {
     const actor = await identify(authorization, call, options);
     call.actor = actor;
     if (declaration.ids.length > 0) checkIds(declaration, params);
-    checkAccess(actor, declaration, params);
+    checkAccess(actor, declaration, params, invalidToken);
     await spend(call, actor, declaration.rate);
   }
 
@@ -113,9 +120,7 @@ export function createGate(deps: Deps, authenticate: Authenticate) {
       if (!(error instanceof AppError) || error.code !== "unauthorized") throw error;
       // Guessing credentials costs what anonymous calls cost.
       await take(call, "ip", rateKeyOf(call.caller.ip));
-      const headers = options.dpop
-        ? { "www-authenticate": DPOP_CHALLENGE }
-        : challenge(', error="invalid_token"');
+      const headers = options.dpop ? dpopChallenge(deps.config) : invalidToken;
       throw new AppError("unauthorized", error.detail, { cause: error, headers });
     }
   }
@@ -138,10 +143,15 @@ export function createGate(deps: Deps, authenticate: Authenticate) {
 }
 
 /** Who may do this, once it is known who asks. Throws `unauthorized` or `forbidden`. */
-function checkAccess(actor: Actor, declaration: Declaration, params: Params): void {
+function checkAccess(
+  actor: Actor,
+  declaration: Declaration,
+  params: Params,
+  invalidToken: Record<string, string>,
+): void {
   const { self, own, permission } = declaration.access;
   if (self !== undefined) {
-    checkSelf(actor, self, declaration.oauth);
+    checkSelf(actor, self, declaration.oauth, invalidToken);
     if (declaration.isTenantBound) checkTenant(actor, params);
     return;
   }
@@ -158,9 +168,16 @@ function checkAccess(actor: Actor, declaration: Declaration, params: Params): vo
 }
 
 /** Contract 09, column "machine": `yes`, `user`, `no`. */
-function checkSelf(actor: Actor, self: "any" | "user" | "session", oauth: boolean): void {
+function checkSelf(
+  actor: Actor,
+  self: "any" | "user" | "session",
+  oauth: boolean,
+  invalidToken: Record<string, string>,
+): void {
   if (actor.kind === "oauth" && !oauth) throw new AppError("forbidden");
-  if (self === "user" && actor.userId === null) throw new AppError("unauthorized");
+  // Good, but nobody's: for what is about a user it is as good as none (contract 03 §10).
+  if (self === "user" && actor.userId === null)
+    throw new AppError("unauthorized", undefined, { headers: invalidToken });
   if (self === "session" && actor.kind !== "user" && !(oauth && actor.kind === "oauth"))
     throw new AppError("forbidden");
 }
@@ -190,8 +207,6 @@ function checkIds({ ids }: Declaration, params: Params): void {
 }
 
 const DPOP = /^dpop /i;
-/** RFC 9449 §7.1. */
-const DPOP_CHALLENGE = `DPoP error="invalid_token", algs="${DPOP_ALGORITHMS.join(" ")}"`;
 
 /** The address as clients know it: what `Host` says is no part of it. */
 function dpopRequest(

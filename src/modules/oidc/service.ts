@@ -1,0 +1,33 @@
+import type { Deps } from "../../deps.ts";
+import { AppError } from "../../platform/errors.ts";
+import { challenge } from "../../platform/http/headers.ts";
+import type { JsonObject } from "../../platform/json.ts";
+import type { Actor } from "../../platform/permissions.ts";
+import { userClaims } from "../tokens/service.ts";
+import { selectPerson } from "./store.ts";
+
+export { type IsMounted, providerMetadata, resourceMetadata } from "./metadata.ts";
+
+/**
+ * What the caller's own user is known by. A client's token gets the claims of its scopes, and those that its
+ * authorization request named; a session and an API key get to know whom and where they act for. Throws `forbidden` for
+ * a token that is not for OpenID Connect, `unauthorized` where there is no user.
+ *
+ * @see https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
+ */
+export async function userInfo(
+  { db, config }: Pick<Deps, "db" | "config">,
+  actor: Actor,
+): Promise<JsonObject & { sub: string; tenant_id: string | null }> {
+  const { userId, tenantId, kind, grantId, scopes } = actor;
+  if (userId === null) throw new AppError("unauthorized");
+  const own = { sub: userId, tenant_id: tenantId };
+  if (kind !== "oauth") return own;
+  if (!scopes.includes("openid"))
+    throw new AppError("forbidden", "the token lacks scope openid", {
+      headers: challenge(config, "insufficient_scope", "openid"),
+    });
+  const [person] = grantId === undefined ? [] : await selectPerson(db.read, { userId, grantId });
+  if (!person) throw new AppError("unauthorized");
+  return { ...userClaims(person.user, { scopes, claims: person.claims?.userinfo }), ...own };
+}
