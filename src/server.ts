@@ -5,6 +5,7 @@ import { apiKeyRoutes } from "./modules/api-keys/routes.ts";
 import { auditRoutes } from "./modules/audit/routes.ts";
 import { authRoutes } from "./modules/auth/routes.ts";
 import { backchannelLogoutJob } from "./modules/backchannel-logout/service.ts";
+import { registrationRoutes } from "./modules/clients/registration-routes.ts";
 import { clientRoutes } from "./modules/clients/routes.ts";
 import { healthRoutes } from "./modules/health/routes.ts";
 import { keyRoutes, signingKeyRoutes } from "./modules/keys/routes.ts";
@@ -42,6 +43,7 @@ const routeGroups: readonly RouteGroup[] = [
   rbacRoutes,
   apiKeyRoutes,
   clientRoutes,
+  registrationRoutes,
   principalRoutes,
   auditRoutes,
   outboxRoutes,

@@ -7,7 +7,14 @@ import { assertStillGood, makerOf } from "../../platform/liveness.ts";
 import type { Actor } from "../../platform/permissions.ts";
 import { recordAudit } from "../audit/service.ts";
 import { assertMayGiveScopes, bodyTenant, tenantOf } from "../rbac/service.ts";
-import { type ClientInput, type ClientSettings, newSettings, settle } from "./settings.ts";
+import {
+  assertNoManagementScope,
+  type ClientInput,
+  type ClientSettings,
+  needsSecret,
+  newSettings,
+  settle,
+} from "./settings.ts";
 import * as store from "./store.ts";
 
 export { ASSERTION_TYPE } from "./assertion.ts";
@@ -101,9 +108,6 @@ export async function registerClient(
   return deps.db.transaction(work, { serializeOn: tenantId });
 }
 
-const needsSecret = ({ type, tokenEndpointAuthMethod: method }: ClientSettings): boolean =>
-  type === "confidential" && method !== "private_key_jwt";
-
 /** `qci_` and a UUID of version 4 (contract 03 §3): it tells nobody when the client was registered. */
 function newClientId({ random }: Pick<Deps, "random">): string {
   const bytes = Buffer.from(random.bytes(16));
@@ -166,6 +170,8 @@ export async function updateClient(
     if (!row) throw new AppError("not_found");
     const settings = settle(deps.config, settingsOf(row), input);
     assertMayGiveScopes(actor, settings.scopes);
+    // Whoever holds its registration access token may change where its codes go (contract 00 §18).
+    if (row.registration === "dynamic") assertNoManagementScope(settings.scopes);
     return writeSettings(deps, tx, actor, row, settings);
   };
   return deps.db.transaction(work, { serializeOn: tenantId });

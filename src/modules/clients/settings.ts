@@ -3,6 +3,7 @@ import type { Config } from "../../config.ts";
 import type { TokenAlgorithm } from "../../platform/crypto/keyring.ts";
 import { type FieldError, invalidField } from "../../platform/errors.ts";
 import type { OAuthClient } from "../../platform/oauth-client.ts";
+import { foldKey, PERMISSIONS } from "../../platform/permissions.ts";
 import { faultOfJwks } from "./jwks.ts";
 import { faultOfFetched, faultOfLink, faultOfRedirectUri } from "./uris.ts";
 
@@ -97,6 +98,25 @@ export function settle(
   assertRules(settings);
   assertUris(config, settings);
   return settings;
+}
+
+/** Whether it authenticates with a secret. */
+export const needsSecret = ({ type, tokenEndpointAuthMethod: method }: ClientSettings): boolean =>
+  type === "confidential" && method !== "private_key_jwt";
+
+const CATALOGUE: ReadonlySet<string> = new Set(PERMISSIONS);
+
+/** Contract 00 §18: who registers itself never manages this server. Throws 422. */
+export function assertNoManagementScope(scopes: readonly string[]): void {
+  const manages = (scope: string) =>
+    scope === "*" || CATALOGUE.has(foldKey(scope)) || /^platform(\.|$)/i.test(foldKey(scope));
+  const found = scopes.find(manages);
+  if (found !== undefined)
+    throw invalidField(
+      "scopes",
+      "not_allowed",
+      `scope ${found} is not for clients that register themselves`,
+    );
 }
 
 const unique = (list: readonly string[]) => [...new Set(list)];

@@ -3,6 +3,7 @@ import type { Reader, Tx } from "../../../db/client.ts";
 import { before, type Cursor } from "../../../db/keyset.ts";
 import { prepared } from "../../../db/prepared.ts";
 import { oidcClientSecrets, oidcClients, tenants } from "../../../db/schema/index.ts";
+import { isSameText } from "../../platform/crypto/tokens.ts";
 
 export type ClientRow = typeof oidcClients.$inferSelect;
 export type ClientSecretRow = typeof oidcClientSecrets.$inferSelect;
@@ -53,6 +54,25 @@ export async function findClientRow(
   return row;
 }
 
+/** By client_id; undefined unless it and its tenant are active. */
+export async function findActiveClient(
+  q: Reader,
+  clientId: string,
+): Promise<ClientRow | undefined> {
+  const [row] = await q
+    .select({ client: oidcClients })
+    .from(oidcClients)
+    .innerJoin(tenants, eq(tenants.id, oidcClients.tenantId))
+    .where(
+      and(
+        eq(oidcClients.clientId, clientId),
+        isNull(oidcClients.deletedAt),
+        eq(tenants.status, "active"),
+      ),
+    );
+  return row?.client;
+}
+
 /** Newest first. */
 export const listClients = (
   q: Reader,
@@ -80,6 +100,18 @@ export async function updateClient(
 ): Promise<ClientRow | undefined> {
   const [row] = await tx.update(oidcClients).set(values).where(isLive(tenantId, id)).returning();
   return row;
+}
+
+export async function hasSecret(
+  q: Reader,
+  clientRowId: string,
+  secretHash: string,
+): Promise<boolean> {
+  const rows = await q
+    .select({ secretHash: oidcClientSecrets.secretHash })
+    .from(oidcClientSecrets)
+    .where(eq(oidcClientSecrets.clientRowId, clientRowId));
+  return rows.some((row) => isSameText(row.secretHash, secretHash));
 }
 
 /** The current secret, if any, works until `until`; those that a rotation had left some time end now. */
