@@ -14,7 +14,8 @@ export type BucketName =
   | "client"
   | "sensitive"
   | "mail"
-  | "verify";
+  | "verify"
+  | "device";
 
 /** What the operator decided, read once at start. Frozen; durations end in their unit. */
 export interface Config {
@@ -241,6 +242,7 @@ const rateLimitsOf = (values: Values): Config["rateLimits"] =>
     sensitive: values.RATE_LIMIT_SENSITIVE,
     mail: values.RATE_LIMIT_MAIL,
     verify: values.RATE_LIMIT_VERIFY,
+    device: values.RATE_LIMIT_DEVICE,
   });
 
 const OFF: Config["rateLimits"] = Object.freeze({
@@ -252,6 +254,7 @@ const OFF: Config["rateLimits"] = Object.freeze({
   sensitive: "off",
   mail: "off",
   verify: "off",
+  device: "off",
 });
 
 /**

@@ -5,6 +5,7 @@ import { apiKeysSubjectData, touchApiKeys } from "./modules/api-keys/service.ts"
 import { auditSubjectData } from "./modules/audit/service.ts";
 import { backchannelLogoutSubjectData } from "./modules/backchannel-logout/service.ts";
 import { clientsSubjectData } from "./modules/clients/service.ts";
+import { devicesSubjectData } from "./modules/devices/service.ts";
 import { outboxSubjectData } from "./modules/outbox/service.ts";
 import { principalsSubjectData, touchPrincipals } from "./modules/principals/service.ts";
 import { rbacSubjectData } from "./modules/rbac/service.ts";
@@ -40,6 +41,7 @@ export const subjectData: SubjectData = [
   ...clientsSubjectData,
   ...principalsSubjectData,
   ...backchannelLogoutSubjectData,
+  ...devicesSubjectData,
   ...rbacSubjectData,
   ...mailSubjectData,
   ...outboxSubjectData,

@@ -7,6 +7,7 @@ import { authRoutes } from "./modules/auth/routes.ts";
 import { backchannelLogoutJob } from "./modules/backchannel-logout/service.ts";
 import { registrationRoutes } from "./modules/clients/registration-routes.ts";
 import { clientRoutes } from "./modules/clients/routes.ts";
+import { deviceAuthorizationRoutes, deviceRoutes } from "./modules/devices/routes.ts";
 import { healthRoutes } from "./modules/health/routes.ts";
 import { keyRoutes, signingKeyRoutes } from "./modules/keys/routes.ts";
 import { mailboxRoutes } from "./modules/mailbox/routes.ts";
@@ -53,6 +54,8 @@ const routeGroups: readonly RouteGroup[] = [
   metadataRoutes,
   keyRoutes,
   userInfoRoutes,
+  deviceAuthorizationRoutes,
+  deviceRoutes,
   healthRoutes,
   ...pageRoutes,
   assetRoutes,

@@ -238,6 +238,11 @@ export const settings = {
   RATE_LIMIT_VERIFY: limits(t.rateLimit, "Verifying the audit log, by tenant.", {
     default: "0.1/6",
   }),
+  RATE_LIMIT_DEVICE: limits(
+    t.rateLimit,
+    "Device codes that people type in, by hosted session and by address.",
+    { default: "0.0833/5" },
+  ),
   REDIS_URL: limits(t.redisUrl, "Redis that holds the limits of several instances.", {
     absent: "limits are counted in each process",
     isSecret: true,

@@ -24,6 +24,7 @@ const days = (count: number) => () => count * DAY;
 const {
   backchannelLogouts,
   deadLetters,
+  deviceAuthorizations,
   loginAttempts,
   loginSessions,
   magicLinks,
@@ -101,6 +102,12 @@ export const SWEEPS: readonly Sweep[] = [
     keepMs: days(0),
   },
   { table: deadLetters, key: deadLetters.id, at: deadLetters.deadLetteredAt, keepMs: days(30) },
+  {
+    table: deviceAuthorizations,
+    key: deviceAuthorizations.id,
+    at: deviceAuthorizations.expiresAt,
+    keepMs: days(1),
+  },
 ];
 
 /** Removes at most `limit` rows that were old before `before`. Answers how many it found. */

@@ -1,0 +1,19 @@
+import { OAuthError } from "./errors.ts";
+
+/** RFC 3986 §4.3: a scheme and no fragment; printable, so that it can stand in a token and in a log. */
+const ABSOLUTE_URI = /^[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x22\x24-\x7E]+$/;
+
+/**
+ * Resource indicators of a request, each once. Throws `invalid_target` for one that is no absolute URI or has a fragment.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc8707#section-2
+ */
+export function readResources(values: readonly string[] = []): string[] {
+  for (const value of values)
+    if (!ABSOLUTE_URI.test(value) || !URL.canParse(value))
+      throw new OAuthError(
+        "invalid_target",
+        "resource must be an absolute URI without a fragment, such as https://api.example.com/",
+      );
+  return [...new Set(values)];
+}
