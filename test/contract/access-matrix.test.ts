@@ -36,8 +36,27 @@ function expected(row: AccessRow, actor: ActorName): Outcome | undefined {
   if (actor === "suspended member") return "refused";
   if (row.operator) return "403";
   // A question about oneself, here: of others the tests of the check speak.
+  if (OAUTH.test(actor) || SERVICE.test(actor)) return expectedOfClient(row, actor);
   if (row.keys !== undefined && row.scope !== "query") return expectedOfKey(row, row.keys, actor);
   return expectedOfSelf(row, actor);
+}
+
+const SERVICE = /^service /;
+const OAUTH = /token with /;
+
+/** Contract 09: a service has its scopes alone; a client's token takes the scope and its user's right. */
+function expectedOfClient(row: AccessRow, actor: ActorName): Outcome | undefined {
+  const { machine, keys, own, scope } = row;
+  if (row.oauth && OAUTH.test(actor)) return "let through";
+  if (machine === "no" || machine === "user") return "refused";
+  // Nobody has agreed that a client may do what any member may.
+  if (keys === undefined && row.machineKeys === undefined && OAUTH.test(actor)) return "refused";
+  if (keys === undefined && row.machineKeys === undefined)
+    return machine === "yes" ? "let through" : undefined;
+  if (scope === "query") return machine === "yes" ? "let through" : undefined;
+  const isLet = actor === "service with the scope" || actor === "owner's token with the scope";
+  if (isLet) return "let through";
+  return own || scope === "member" ? "hidden" : "403";
 }
 
 function expectedOfKey(

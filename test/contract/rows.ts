@@ -16,6 +16,8 @@ export interface AccessRow {
   readonly keys?: readonly string[];
   /** What a machine needs where any member passes. */
   readonly machineKeys?: readonly string[];
+  /** A token of an OAuth client passes whatever its scopes but `openid`. */
+  readonly oauth?: boolean;
   /** The own user passes without a key. */
   readonly own?: boolean;
   /** Only who runs the deployment, by session: nobody of the matrix does. */

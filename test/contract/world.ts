@@ -12,6 +12,7 @@ import {
   type Workspace,
   workspace,
 } from "../rbac/support.ts";
+import { serviceToken, userToken } from "../support/oauth.ts";
 import { PASSWORD, type TestServer } from "../support/server.ts";
 import type { AccessRow } from "./rows.ts";
 
@@ -28,6 +29,11 @@ export const ACTORS = [
   "key bound to a member without roles",
   "user without a tenant",
   "suspended member",
+  "service without scopes",
+  "service with the scope",
+  "owner's token with openid only",
+  "owner's token with the scope",
+  "token with the scope of a member without roles",
 ] as const;
 export type ActorName = (typeof ACTORS)[number];
 
@@ -119,6 +125,16 @@ export class World {
       }
       case "suspended member":
         return this.#suspended(keys);
+      case "service without scopes":
+        return this.#service([]);
+      case "service with the scope":
+        return this.#service(keys);
+      case "owner's token with openid only":
+        return this.#client((await this.#owner(space)).userId!, ["openid"]);
+      case "owner's token with the scope":
+        return this.#client((await this.#owner(space)).userId!, ["openid", ...keys]);
+      case "token with the scope of a member without roles":
+        return this.#client((await member(server, space)).userId, ["openid", ...keys]);
     }
   }
 
@@ -131,6 +147,15 @@ export class World {
     const { id } = body.items.find((one: { is_system: boolean }) => one.is_system);
     ok(await assign(server, space.owner, { userId: person.userId, roleId: id, ...space }), 204);
     return knocker(person);
+  }
+
+  async #service(scopes: readonly string[]): Promise<Knocker> {
+    return { as: (await serviceToken(this.server, this.space, scopes)).token, userId: undefined };
+  }
+
+  async #client(userId: string, scopes: readonly string[]): Promise<Knocker> {
+    const { token } = await userToken(this.server, this.space, userId, { scopes });
+    return { as: token, userId };
   }
 
   async #suspended(keys: readonly string[]): Promise<Knocker> {

@@ -90,6 +90,7 @@ export const apiKeyRoutes = (deps: Deps) =>
       {
         // `apikey.write`; but a key may end itself, whatever its scopes. The service says which.
         self: "any",
+        http: { oauth: true },
         response: { 204: t.Void(), 403: ErrorBody, 404: ErrorBody },
         detail: { operationId: "revokeApiKey", summary: "Revoke an API key" },
       },

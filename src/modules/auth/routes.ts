@@ -163,6 +163,7 @@ export const authRoutes = (deps: Deps) =>
       {
         // One's own, or with `user.write` one of a user at home here: the service says which.
         self: "any",
+        http: { oauth: true },
         response: { 204: t.Void(), 403: ErrorBody, 404: ErrorBody },
         detail: { operationId: "endSession", summary: "End a session" },
       },
@@ -175,6 +176,7 @@ export const authRoutes = (deps: Deps) =>
       },
       {
         self: "any",
+        http: { oauth: true },
         response: { 204: t.Void(), 403: ErrorBody, 404: ErrorBody },
         detail: { operationId: "endSessionById", summary: "End a session" },
       },

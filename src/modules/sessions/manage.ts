@@ -81,7 +81,8 @@ export async function logOut(deps: Deps, actor: Actor): Promise<void> {
 export async function endSession(deps: Deps, actor: Actor, sessionId: string): Promise<void> {
   const session = await store.findSession(deps.db.read, sessionId);
   if (!session) throw new AppError("not_found");
-  const isOwn = actor.userId === session.userId;
+  // A client acts for the user where it has the right to, not as the user.
+  const isOwn = actor.userId === session.userId && actor.kind !== "oauth";
   // A key that is bound to the user stays within its scopes.
   const isFree = isOwn && actor.kind === "user";
   if (!isFree && !actor.holds("user.write")) throw new AppError("not_found");

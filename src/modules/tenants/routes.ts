@@ -14,6 +14,7 @@ const addressed = {
   tenant: "member",
   names: { tenantID: "id" },
   whileSuspended: true,
+  oauth: true, // the service asks for the key, as a gate would
 } as const;
 
 export const tenantRoutes = (deps: Deps) =>
