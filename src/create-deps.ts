@@ -3,6 +3,7 @@ import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { apiKeysSubjectData, touchApiKeys } from "./modules/api-keys/service.ts";
 import { auditSubjectData } from "./modules/audit/service.ts";
+import { authorizationSubjectData } from "./modules/authorization/service.ts";
 import { backchannelLogoutSubjectData } from "./modules/backchannel-logout/service.ts";
 import { clientsSubjectData } from "./modules/clients/service.ts";
 import { devicesSubjectData } from "./modules/devices/service.ts";
@@ -40,6 +41,7 @@ export const subjectData: SubjectData = [
   ...apiKeysSubjectData,
   ...clientsSubjectData,
   ...principalsSubjectData,
+  ...authorizationSubjectData,
   ...backchannelLogoutSubjectData,
   ...devicesSubjectData,
   ...rbacSubjectData,

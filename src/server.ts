@@ -4,6 +4,7 @@ import type { Deps } from "./deps.ts";
 import { apiKeyRoutes } from "./modules/api-keys/routes.ts";
 import { auditRoutes } from "./modules/audit/routes.ts";
 import { authRoutes } from "./modules/auth/routes.ts";
+import { authorizeRoutes, decisionRoutes, parRoutes } from "./modules/authorization/routes.ts";
 import { backchannelLogoutJob } from "./modules/backchannel-logout/service.ts";
 import { registrationRoutes } from "./modules/clients/registration-routes.ts";
 import { clientRoutes } from "./modules/clients/routes.ts";
@@ -49,6 +50,9 @@ const routeGroups: readonly RouteGroup[] = [
   auditRoutes,
   outboxRoutes,
   tokenRoutes,
+  authorizeRoutes,
+  decisionRoutes,
+  parRoutes,
   grantRoutes,
   signingKeyRoutes,
   metadataRoutes,

@@ -73,6 +73,16 @@ export const OAUTH_ERRORS = {
   unsupported_grant_type: "bad_request",
   invalid_scope: "bad_request",
   access_denied: "bad_request",
+  unsupported_response_type: "bad_request",
+  /** OpenID Connect Core 1.0 §3.1.2.6. */
+  login_required: "bad_request",
+  consent_required: "bad_request",
+  interaction_required: "bad_request",
+  request_not_supported: "bad_request",
+  request_uri_not_supported: "bad_request",
+  registration_not_supported: "bad_request",
+  /** OpenID Connect Core Error Code unmet_authentication_requirements 1.0. */
+  unmet_authentication_requirements: "bad_request",
   /** RFC 8707 §2. */
   invalid_target: "bad_request",
   /** RFC 8628 §3.5. */

@@ -22,6 +22,7 @@ const DAY = 86_400_000;
 const days = (count: number) => () => count * DAY;
 
 const {
+  authorizationRequests,
   backchannelLogouts,
   deadLetters,
   deviceAuthorizations,
@@ -35,6 +36,7 @@ const {
   oidcRefreshTokens,
   outboxEvents,
   passwordResets,
+  pushedRequests,
   presentedTokens,
   refreshTokens,
   revokedAccessTokens,
@@ -75,6 +77,18 @@ export const SWEEPS: readonly Sweep[] = [
     table: revokedAccessTokens,
     key: revokedAccessTokens.jti,
     at: revokedAccessTokens.expiresAt,
+    keepMs: days(0),
+  },
+  {
+    table: authorizationRequests,
+    key: authorizationRequests.requestHash,
+    at: authorizationRequests.expiresAt,
+    keepMs: days(0),
+  },
+  {
+    table: pushedRequests,
+    key: pushedRequests.requestHash,
+    at: pushedRequests.expiresAt,
     keepMs: days(0),
   },
   { table: loginAttempts, key: loginAttempts.key, at: loginAttempts.lastFailedAt, keepMs: days(1) },

@@ -60,6 +60,16 @@ export const setLoginSession = (deps: Pick<Deps, "config">, set: Sink, token: st
 export const clearLoginSession = (deps: Pick<Deps, "config">, set: Sink): void =>
   setCookie(deps, set, "qe_ls", "", { ...LOGIN_SESSION, maxAgeSeconds: 0 });
 
+const AUTHORIZATION_SECONDS = 1_800;
+
+/** `qe_ar`: ties the authorization requests of a browser to it, for as long as one lives (contract 03 §7.2). */
+export const setAuthorizationBrowser = (
+  deps: Pick<Deps, "config">,
+  set: Sink,
+  token: string,
+): void =>
+  setCookie(deps, set, "qe_ar", token, { ...LOGIN_SESSION, maxAgeSeconds: AUTHORIZATION_SECONDS });
+
 /** `qe_known`: this browser signed in before (contract 00 §54). */
 export const setKnownBrowser = (deps: Pick<Deps, "config">, set: Sink, value: string): void =>
   setCookie(deps, set, "qe_known", value, {

@@ -2,8 +2,8 @@ import type { Config } from "../../config.ts";
 
 type Answer = Record<string, string | number>;
 
-/** `listed`: the origins of the settings, with credentials. */
-export type CorsPolicy = "listed" | "any" | "none";
+/** `listed`: the origins of the settings, with credentials. `login`: the origin of the sign-in pages alone, likewise. */
+export type CorsPolicy = "listed" | "any" | "none" | "login";
 
 /** Contract 01 §7. Whole origins are compared, never suffixes. */
 export interface Cors {
@@ -22,6 +22,7 @@ const MAX_AGE_SECONDS = "300";
 export function createCors(config: Config): Cors {
   const isDev = config.env === "dev";
   const listed = new Set([config.publicUrl, ...config.allowedOrigins]);
+  const login = new Set([config.loginBaseUrl]);
   // Contract 01 §7: an empty list means everybody, in development alone, and never with credentials.
   const isOpen = isDev && (config.allowedOrigins.length === 0 || listed.has("*"));
   const requestHeaders =
@@ -30,8 +31,8 @@ export function createCors(config: Config): Cors {
       : REQUEST_HEADERS;
 
   const allow = (headers: Answer, origin: string, policy: CorsPolicy): boolean => {
-    if (policy === "none") return false;
-    if (policy === "listed" && listed.has(origin)) {
+    if (policy === "none" || (policy === "login" && !login.has(origin))) return false;
+    if (policy === "login" || (policy === "listed" && listed.has(origin))) {
       headers["access-control-allow-origin"] = origin;
       headers["access-control-allow-credentials"] = "true";
       return true;

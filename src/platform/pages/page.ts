@@ -27,10 +27,12 @@ export interface Page {
   readonly inFlow?: boolean;
   /** A picture from elsewhere that the policy must let in: an https address. */
   readonly picture?: string | null | undefined;
+  /** Address of a script of ours. Every page works without. */
+  readonly script?: string;
 }
 
-const policyOf = (pictures: readonly string[]): string =>
-  `default-src 'none'; style-src 'self'; img-src ${["'self'", ...pictures].join(" ")}; base-uri 'none'; frame-ancestors 'none'`;
+const policyOf = (pictures: readonly string[], script?: string): string =>
+  `default-src 'none'; ${script === undefined ? "" : "script-src 'self'; "}style-src 'self'; img-src ${["'self'", ...pictures].join(" ")}; base-uri 'none'; frame-ancestors 'none'`;
 
 /**
  * Headers of every page. No `form-action` (contract 00 §35: Chromium applies it to the redirect that follows a form,
@@ -51,17 +53,18 @@ export async function renderPage(
   { request, set }: PageContext,
   page: Page,
 ): Promise<string> {
-  const { title, body, design, wide = false, status = 200, inFlow = false } = page;
+  const { title, body, design, wide = false, status = 200, inFlow = false, script } = page;
   Object.assign(set.headers, PAGE_HEADERS);
   const pictures = [page.picture, design?.logoUrl].flatMap((one) => originOf(one) ?? []);
-  if (pictures.length > 0) set.headers["content-security-policy"] = policyOf(pictures);
+  if (pictures.length > 0 || script !== undefined)
+    set.headers["content-security-policy"] = policyOf(pictures, script);
   // Contract 03 §2: `same-origin` would cut a popup from the application that opened it.
   if (inFlow) set.headers["cross-origin-opener-policy"] = "unsafe-none";
   set.status = status;
   const language = page.language ?? languageOf(request.headers);
   const { serviceName } = config;
   const addresses = await assetAddresses();
-  const shell = { language, title, serviceName, design, wide, inFlow, ...addresses };
+  const shell = { language, title, serviceName, design, wide, inFlow, script, ...addresses };
   return markup(createElement(Shell, { ...shell, children: body }));
 }
 

@@ -15,12 +15,13 @@ interface ShellProps {
   readonly wide?: boolean;
   /** The name is no link: who is about to sign in should not lose their way. */
   readonly inFlow?: boolean;
+  readonly script?: string | undefined;
   readonly children: ReactNode;
 }
 
-/** What stands around every page. No script, no inline style: the pages' policy lets neither in. */
+/** What stands around every page. No inline script, no inline style: the pages' policy lets neither in. */
 export function Shell(props: ShellProps) {
-  const { language, title, serviceName, design, style, icon, children } = props;
+  const { language, title, serviceName, design, style, icon, script, children } = props;
   const { wide = false, inFlow = false } = props;
   const brand = design === undefined ? <OwnBrand name={serviceName} /> : <Brand design={design} />;
   return (
@@ -33,6 +34,7 @@ export function Shell(props: ShellProps) {
         <link rel="icon" href={icon} type="image/svg+xml" />
         <link rel="stylesheet" href={style} />
         {design?.stylesheetUrl ? <link rel="stylesheet" href={design.stylesheetUrl} /> : null}
+        {script === undefined ? null : <script src={script} defer />}
       </head>
       <body className={wide ? "wide" : "narrow"}>
         <header className="top">
