@@ -32,6 +32,52 @@ const session = (lastSeenAt: Date, own = id()) => ({
   lastSeenAt,
 });
 
+/** What codes and grants have in common, with a tenant and a client to refer to. */
+async function authorized(tx: Tx, at: Date) {
+  const [tenantId, clientRowId] = [id(), id()];
+  const times = { createdAt: at, updatedAt: at };
+  await tx.insert(schema.tenants).values({ id: tenantId, slug: tenantId, name: "T", ...times });
+  await tx.insert(schema.oidcClients).values({
+    id: clientRowId,
+    tenantId,
+    clientId: `qci_${clientRowId}`,
+    type: "confidential",
+    name: "C",
+    redirectUris: [],
+    postLogoutUris: [],
+    grantTypes: [],
+    scopes: [],
+    registration: "admin",
+    requirePkce: false,
+    idTokenAlg: "RS256",
+    requireMembership: false,
+    logoutRequiresConfirmation: false,
+    refreshReuseLeewaySeconds: 0,
+    ...times,
+  });
+  return {
+    clientRowId,
+    userId,
+    tenantId,
+    scopes: ["openid"],
+    resources: [],
+    sid: id(),
+    authTime: at,
+    amr: ["pwd"],
+    acr: "urn:qeet:acr:1fa",
+    createdAt: at,
+  };
+}
+
+const grant = async (tx: Tx, expiresAt: Date) => ({
+  ...(await authorized(tx, expiresAt)),
+  id: id(),
+  grantType: "authorization_code",
+  offline: false,
+  expiresAt,
+  endsAt: expiresAt,
+});
+
 /** One row of each kind, its clock at `at`: what the janitor counts from. */
 const KINDS: Record<string, { keepMs: number; insert: (tx: Tx, at: Date) => Promise<unknown> }> = {
   password_resets: {
@@ -98,6 +144,39 @@ const KINDS: Record<string, { keepMs: number; insert: (tx: Tx, at: Date) => Prom
         createdAt: at,
         finishedAt: at,
       }),
+  },
+  oidc_authorization_codes: {
+    keepMs: 0,
+    insert: async (tx, at) =>
+      tx.insert(schema.oidcAuthorizationCodes).values({
+        ...(await authorized(tx, at)),
+        codeHash: id(),
+        redirectUri: "https://app.example/callback",
+        loginSessionId: id(),
+        expiresAt: at,
+      }),
+  },
+  oauth_grants: {
+    keepMs: DAY,
+    insert: async (tx, at) => tx.insert(schema.oauthGrants).values(await grant(tx, at)),
+  },
+  oidc_refresh_tokens: {
+    keepMs: 0,
+    insert: async (tx, at) => {
+      const row = await grant(tx, new Date(at.getTime() + DAY));
+      await tx.insert(schema.oauthGrants).values(row);
+      return tx.insert(schema.oidcRefreshTokens).values({
+        id: id(),
+        grantId: row.id,
+        tokenHash: id(),
+        issuedAt: at,
+        expiresAt: at,
+      });
+    },
+  },
+  revoked_access_tokens: {
+    keepMs: 0,
+    insert: (tx, at) => tx.insert(schema.revokedAccessTokens).values({ jti: id(), expiresAt: at }),
   },
   dead_letters: {
     keepMs: 30 * DAY,
