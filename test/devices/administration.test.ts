@@ -13,12 +13,12 @@ import {
   workspace,
 } from "../rbac/support.ts";
 import { startProvider, type TestClient, type TestProvider } from "../support/provider.ts";
+import { expectOAuthError } from "../tokens/support.ts";
 import {
   type Codes,
   codes,
   DAY_SECONDS,
   deviceClient,
-  expectOAuthError,
   poll,
   pollLater,
   SECOND,

@@ -13,11 +13,11 @@ import { audited, browser } from "../auth/support.ts";
 import { member, ok, type Workspace, workspace } from "../rbac/support.ts";
 import { startProvider, type TestClient, type TestProvider } from "../support/provider.ts";
 import type { Answer } from "../support/server.ts";
+import { expectOAuthError } from "../tokens/support.ts";
 import {
   codes,
   DAY_SECONDS,
   deviceClient,
-  expectOAuthError,
   poll,
   pollLater,
   SECOND,

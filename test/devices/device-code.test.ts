@@ -6,12 +6,12 @@ import { hashToken } from "../../src/platform/crypto/tokens.ts";
 import { audited } from "../auth/support.ts";
 import { member, ok, type Workspace, workspace } from "../rbac/support.ts";
 import { startProvider, type TestClient, type TestProvider } from "../support/provider.ts";
+import { expectOAuthError } from "../tokens/support.ts";
 import {
   codes,
   DAY_SECONDS,
   DEVICE_GRANT,
   deviceClient,
-  expectOAuthError,
   poll,
   pollLater,
   SECOND,

@@ -1,5 +1,4 @@
 /** A device that has no keyboard, the client that runs on it, and the person who lets it in. */
-import { expect } from "bun:test";
 import { browser } from "../auth/support.ts";
 import { ok, type Person } from "../rbac/support.ts";
 import {
@@ -84,11 +83,6 @@ export async function signedIn(server: TestProvider, { email }: Pick<Person, "em
 }
 
 export type SignedIn = Awaited<ReturnType<typeof signedIn>>;
-
-/** RFC 6749 §5.2. */
-export function expectOAuthError(answer: Answer, error: string, status = 400): void {
-  expect({ status: answer.status, error: answer.body?.error }).toEqual({ status, error });
-}
 
 /** Tokens of a user for a client of the device grant, without a page in between. */
 export async function deviceTokens(

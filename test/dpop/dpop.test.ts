@@ -14,6 +14,7 @@ import {
   type TestProvider,
 } from "../support/provider.ts";
 import { type Answer, PASSWORD } from "../support/server.ts";
+import { expectOAuthError, hostedSession, newCode } from "../tokens/support.ts";
 import { athOf, type DpopKey, dpopKey, type ProofInput } from "./support.ts";
 
 const TOKEN = "/v1/oauth/token-code";
@@ -25,6 +26,8 @@ const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
 let server: TestProvider;
 let space: Workspace;
 let browser: Browser;
+/** The owner's hosted session. */
+let sessionId: string;
 let client: TestClient;
 let open: TestClient;
 let key: DpopKey;
@@ -34,6 +37,7 @@ beforeAll(async () => {
   server = await startProvider();
   space = await workspace(server);
   browser = server.browser();
+  sessionId = await hostedSession(server, { ...space.owner, password: PASSWORD });
   client = await server.createClient(space.owner);
   open = await server.createClient(space.owner, { type: "public" });
   key = await dpopKey(server.clock);
@@ -41,10 +45,17 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const user = () => ({ email: space.owner.email, password: PASSWORD });
-const flow = (parameters: Parameters = {}, on = client): Promise<Flow> =>
-  server.codeFlow(browser, on, parameters, { user: user() });
+/** A code, as the pages would have made it. */
+const flow = (on = client) =>
+  newCode(server, { client: on, userId: space.owner.userId, sessionId });
+/** The same, through the pages. */
+const pageFlow = (parameters: Parameters = {}, on = client): Promise<Flow> =>
+  server.codeFlow(browser, on, parameters, {
+    user: { email: space.owner.email, password: PASSWORD },
+  });
 const urlOf = (path: string) => server.deps.config.publicUrl + path;
+
+type Code = Pick<Flow, "code" | "redirectUri" | "verifier">;
 
 /** A token request with a proof. */
 async function request(
@@ -56,7 +67,7 @@ async function request(
   return postForm(server, path, on, fields, undefined, proof === undefined ? {} : { dpop: proof });
 }
 
-const redeem = (on: TestClient, found: Flow, proof: string | undefined) =>
+const redeem = (on: TestClient, found: Code, proof: string | undefined) =>
   request(
     on,
     {
@@ -73,7 +84,7 @@ const tokenProof = (by = key, more: Partial<ProofInput> = {}) =>
 
 /** Tokens of a code flow, bound to the key. */
 async function bound(on = client, by = key): Promise<{ access: string; refresh: string }> {
-  const { body } = ok(await redeem(on, await flow({}, on), await tokenProof(by)));
+  const { body } = ok(await redeem(on, await flow(on), await tokenProof(by)));
   expect(body.token_type).toBe("DPoP");
   return { access: body.access_token, refresh: body.refresh_token };
 }
@@ -81,21 +92,17 @@ async function bound(on = client, by = key): Promise<{ access: string; refresh: 
 async function get(
   path: string,
   accessToken: string,
-  by: DpopKey | undefined = key,
+  by: DpopKey | null = key,
   more: Partial<ProofInput> = {},
 ): Promise<Answer> {
   const proof = by && (await by.proof({ method: "GET", url: urlOf(path), accessToken, ...more }));
   return server.call("GET", path, {
-    headers: { authorization: `DPoP ${accessToken}`, ...(proof !== undefined && { dpop: proof }) },
+    headers: { authorization: `DPoP ${accessToken}`, ...(proof !== null && { dpop: proof }) },
   });
 }
 
 const claimsOf = (token: string) =>
   JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString());
-
-function expectError(answer: Answer, error: string, status = 400): void {
-  expect({ status: answer.status, error: answer.body?.error }).toEqual({ status, error });
-}
 
 function expectChallenge(answer: Answer): void {
   expect(answer.status).toBe(401);
@@ -123,8 +130,8 @@ describe("RFC 9449 §5: the token request", () => {
   test("§5: a public client's refresh token is bound to the key, too", async () => {
     const { refresh } = await bound(open);
     const fields = { grant_type: "refresh_token", refresh_token: refresh };
-    expectError(await request(open, fields, undefined), "invalid_grant");
-    expectError(await request(open, fields, await tokenProof(stranger)), "invalid_grant");
+    expectOAuthError(await request(open, fields, undefined), "invalid_grant");
+    expectOAuthError(await request(open, fields, await tokenProof(stranger)), "invalid_grant");
     const { body } = ok(await request(open, fields, await tokenProof()));
     expect([body.token_type, claimsOf(body.access_token).cnf.jkt]).toEqual(["DPoP", key.jkt]);
     // It was not used up by those who had no key.
@@ -167,9 +174,9 @@ describe("RFC 9449 §5: the token request", () => {
     const { body } = ok(await request(device, fields, await tokenProof()));
     expect(claimsOf(body.access_token).cnf.jkt).toBe(key.jkt);
     const again = { grant_type: "refresh_token", refresh_token: body.refresh_token };
-    expectError(await request(device, again, undefined), "invalid_grant");
+    expectOAuthError(await request(device, again, undefined), "invalid_grant");
     ok(await request(device, again, await tokenProof()));
-    expectError(await poll(server, device, given), "invalid_grant");
+    expectOAuthError(await poll(server, device, given), "invalid_grant");
   });
 
   test("token exchange: a bound subject_token needs its own key; the result is bound to it", async () => {
@@ -180,8 +187,8 @@ describe("RFC 9449 §5: the token request", () => {
       subject_token: access,
       subject_token_type: ACCESS_TOKEN,
     };
-    expectError(await request(gateway, fields, undefined), "invalid_request");
-    expectError(await request(gateway, fields, await tokenProof(stranger)), "invalid_request");
+    expectOAuthError(await request(gateway, fields, undefined), "invalid_request");
+    expectOAuthError(await request(gateway, fields, await tokenProof(stranger)), "invalid_request");
     const { body } = ok(await request(gateway, fields, await tokenProof()));
     expect([body.token_type, claimsOf(body.access_token).cnf.jkt]).toEqual(["DPoP", key.jkt]);
     ok(await get(USERINFO, body.access_token));
@@ -189,21 +196,21 @@ describe("RFC 9449 §5: the token request", () => {
 
   test("a client with dpop_bound_access_tokens gets nothing without a proof", async () => {
     const strict = await server.createClient(space.owner, { dpop_bound_access_tokens: true });
-    const found = await flow({}, strict);
-    expectError(await redeem(strict, found, undefined), "invalid_dpop_proof");
+    const found = await flow(strict);
+    expectOAuthError(await redeem(strict, found, undefined), "invalid_dpop_proof");
     // The code was not burnt by that.
     const { body } = ok(await redeem(strict, found, await tokenProof()));
     const fields = { grant_type: "refresh_token", refresh_token: body.refresh_token };
-    expectError(await request(strict, fields, undefined), "invalid_dpop_proof");
+    expectOAuthError(await request(strict, fields, undefined), "invalid_dpop_proof");
     ok(await request(strict, fields, await tokenProof()));
   });
 });
 
 describe("RFC 9449 §10: dpop_jkt binds the code", () => {
   test("another key, and none: invalid_grant; its own still redeems it", async () => {
-    const found = await flow({ dpop_jkt: key.jkt });
-    expectError(await redeem(client, found, undefined), "invalid_grant");
-    expectError(await redeem(client, found, await tokenProof(stranger)), "invalid_grant");
+    const found = await pageFlow({ dpop_jkt: key.jkt });
+    expectOAuthError(await redeem(client, found, undefined), "invalid_grant");
+    expectOAuthError(await redeem(client, found, await tokenProof(stranger)), "invalid_grant");
     ok(await redeem(client, found, await tokenProof()));
   });
 
@@ -253,7 +260,7 @@ describe("RFC 9449 §4.3: what is wrong with a proof", () => {
   test.each(faults)("%s: invalid_dpop_proof, and the code is good afterwards", async (_, make) => {
     const found = await flow();
     const proof = await make(urlOf(TOKEN));
-    expectError(await redeem(client, found, proof), "invalid_dpop_proof");
+    expectOAuthError(await redeem(client, found, proof), "invalid_dpop_proof");
     ok(await redeem(client, found, await tokenProof()));
   });
 
@@ -273,7 +280,7 @@ describe("RFC 9449 §4.3: what is wrong with a proof", () => {
   test("§11.1: a proof that was used before, also for another code, also ten at once", async () => {
     const proof = await tokenProof();
     ok(await redeem(client, await flow(), proof));
-    expectError(await redeem(client, await flow(), proof), "invalid_dpop_proof");
+    expectOAuthError(await redeem(client, await flow(), proof), "invalid_dpop_proof");
     const { access } = await bound();
     const fresh = await key.proof({ method: "GET", url: urlOf(USERINFO), accessToken: access });
     const answers = await Promise.all(
@@ -296,7 +303,7 @@ describe("RFC 9449 §4.3: what is wrong with a proof", () => {
 
   test("two headers DPoP are no proof", async () => {
     const [one, other] = [await tokenProof(), await tokenProof()];
-    expectError(await redeem(client, await flow(), `${one}, ${other}`), "invalid_dpop_proof");
+    expectOAuthError(await redeem(client, await flow(), `${one}, ${other}`), "invalid_dpop_proof");
   });
 });
 
@@ -326,8 +333,8 @@ describe("RFC 9449 §7.1: using a bound token", () => {
     ok(await get(ME, access));
   });
 
-  const faults: [string, Partial<ProofInput>, (() => DpopKey | undefined)?][] = [
-    ["no proof", {}, () => undefined],
+  const faults: [string, Partial<ProofInput>, (() => DpopKey | null)?][] = [
+    ["no proof", {}, () => null],
     ["a proof of another key", {}, () => stranger],
     ["no ath", { claims: { ath: undefined } }],
     ["ath of another token", { claims: { ath: athOf("another") } }],

@@ -1,14 +1,6 @@
 /** RFC 8693 and contract 00 §28: a client trades a user's token for one of its own. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  codes,
-  deviceClient,
-  deviceTokens,
-  expectOAuthError,
-  poll,
-  SECOND,
-  signedIn,
-} from "../devices/support.ts";
+import { codes, deviceClient, deviceTokens, poll, SECOND, signedIn } from "../devices/support.ts";
 import { member, ok, type Workspace, workspace } from "../rbac/support.ts";
 import {
   type Parameters,
@@ -18,6 +10,7 @@ import {
   type TestProvider,
 } from "../support/provider.ts";
 import type { Answer } from "../support/server.ts";
+import { expectOAuthError } from "../tokens/support.ts";
 
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";

@@ -4,6 +4,7 @@ import { verifyDpopProof } from "../../platform/crypto/dpop.ts";
 import { OAuthError } from "../../platform/errors.ts";
 import type { OAuthClient, ServicePrincipal } from "../../platform/oauth-client.ts";
 import type { Caller } from "../../platform/permissions.ts";
+import { readResources } from "../../platform/resources.ts";
 import { authenticateClient, type ClientForm } from "../clients/service.ts";
 import type { TokenForm, TokenResponse } from "../tokens/service.ts";
 import { GRANTS } from "./grants/index.ts";
@@ -32,7 +33,7 @@ export async function answerTokenRequest(
   const { client } = credential;
   if (!mayUse(client, handler.grantType))
     throw new OAuthError("unauthorized_client", "the client is not registered for this grant_type");
-  const resources = readResources(form.resource ?? []);
+  const resources = readResources(form.resource);
   const dpopJkt = await provedKey(deps, { client, proof: headers.get("dpop"), path });
   return handler.exchange(deps, { credential, form, caller, dpopJkt, resources });
 }
@@ -42,14 +43,6 @@ function mayUse(client: OAuthClient | ServicePrincipal, grantType: string): bool
   if (client.kind === "principal") return grantType === "client_credentials";
   const short = grantType.slice(grantType.lastIndexOf(":") + 1).replaceAll("-", "_");
   return client.grantTypes.includes(grantType) || client.grantTypes.includes(short);
-}
-
-/** RFC 8707 §2: absolute, without a fragment. Throws `invalid_target`. */
-function readResources(resources: readonly string[]): readonly string[] {
-  for (const resource of resources)
-    if (!URL.canParse(resource) || resource.includes("#"))
-      throw new OAuthError("invalid_target", "resource must be an absolute URI without fragment");
-  return [...new Set(resources)];
 }
 
 /** RFC 9449 §5: the thumbprint of the key to bind the tokens to; null without a proof. */
