@@ -10,6 +10,7 @@ import { registrationRoutes } from "./modules/clients/registration-routes.ts";
 import { clientRoutes } from "./modules/clients/routes.ts";
 import { deviceAuthorizationRoutes, deviceRoutes } from "./modules/devices/routes.ts";
 import { healthRoutes } from "./modules/health/routes.ts";
+import { introspectionRoutes } from "./modules/introspection/routes.ts";
 import { keyRoutes, signingKeyRoutes } from "./modules/keys/routes.ts";
 import { mailboxRoutes } from "./modules/mailbox/routes.ts";
 import { metadataRoutes, userInfoRoutes } from "./modules/oidc/routes.ts";
@@ -60,6 +61,7 @@ const routeGroups: readonly RouteGroup[] = [
   userInfoRoutes,
   deviceAuthorizationRoutes,
   deviceRoutes,
+  introspectionRoutes,
   healthRoutes,
   ...pageRoutes,
   assetRoutes,

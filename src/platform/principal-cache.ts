@@ -1,3 +1,10 @@
+/** What has changed of late, for every cache that rests on it. */
+interface Changes {
+  epoch: number;
+  /** Tag → the epoch of its last change. Kept as long as an older entry could live. */
+  readonly byTag: Map<string, { epoch: number; until: number }>;
+}
+
 /**
  * Remembers, for at most five seconds, whom a credential names, so that a busy client costs no look-up a
  * request. Whoever changes what an entry rests on calls `forget` with a tag after the commit; an entry that
@@ -5,16 +12,19 @@
  */
 export class PrincipalCache<T extends { readonly tags: readonly string[] } = CachedPrincipal> {
   readonly #entries = new Map<string, { value: T; epoch: number; until: number }>();
-  /** Tag → the epoch of its last change. Kept as long as an older entry could live. */
-  readonly #changed = new Map<string, { epoch: number; until: number }>();
-  #epoch = 0;
 
   constructor(
     /** Monotonic milliseconds: a clock that is set back must not lengthen a life. */
     private readonly elapsedMs: () => number,
     private readonly ttlMs = 5_000,
     private readonly maxEntries = 20_000,
+    private readonly changes: Changes = { epoch: 0, byTag: new Map() },
   ) {}
+
+  /** An empty cache of other values, which forgets whatever this one is told to forget. */
+  sharing<U extends { readonly tags: readonly string[] }>(): PrincipalCache<U> {
+    return new PrincipalCache<U>(this.elapsedMs, this.ttlMs, this.maxEntries, this.changes);
+  }
 
   /** The remembered value of `key`, without waiting; undefined when it must be loaded. */
   peek(key: string): T | undefined {
@@ -29,7 +39,7 @@ export class PrincipalCache<T extends { readonly tags: readonly string[] } = Cac
     const known = this.peek(key);
     if (known) return known;
     const now = this.elapsedMs();
-    const epoch = this.#epoch;
+    const { epoch } = this.changes;
     const value = await load();
     if (value === undefined) {
       this.#entries.delete(key);
@@ -43,16 +53,17 @@ export class PrincipalCache<T extends { readonly tags: readonly string[] } = Cac
   /** Drops every entry that carries one of these tags: `user:…`, `tenant:…`, `session:…`, `key:…`, `role:…`. */
   forget(...tags: string[]): void {
     const now = this.elapsedMs();
-    this.#epoch += 1;
+    const { changes } = this;
+    changes.epoch += 1;
     // A load may be under way since before the change: keep the mark for twice an entry's life.
     for (const tag of tags)
-      this.#changed.set(tag, { epoch: this.#epoch, until: now + 2 * this.ttlMs });
-    if (this.#changed.size > this.maxEntries)
-      for (const [tag, { until }] of this.#changed) if (until <= now) this.#changed.delete(tag);
+      changes.byTag.set(tag, { epoch: changes.epoch, until: now + 2 * this.ttlMs });
+    if (changes.byTag.size > this.maxEntries)
+      for (const [tag, { until }] of changes.byTag) if (until <= now) changes.byTag.delete(tag);
   }
 
   #isCurrent(value: T, epoch: number): boolean {
-    return value.tags.every((tag) => (this.#changed.get(tag)?.epoch ?? 0) <= epoch);
+    return value.tags.every((tag) => (this.changes.byTag.get(tag)?.epoch ?? 0) <= epoch);
   }
 
   #evict(now: number): void {
