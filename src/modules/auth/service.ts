@@ -19,6 +19,7 @@ import {
 } from "../sessions/service.ts";
 import { createPersonalTenantIn } from "../tenants/service.ts";
 import {
+  addMembership,
   findUser,
   insertUser,
   replaceHash,
@@ -36,17 +37,52 @@ export interface SignUp {
   readonly email: string;
   readonly password: string;
   readonly displayName?: string | undefined;
+  /** The tenant that the account is for, in place of a workspace of its own (contract 00 §27). */
+  readonly homeTenantId?: string | undefined;
 }
 
 /**
  * Creates an account, by default with a workspace of its own, and signs it in. Throws `forbidden` where sign-up is not
  * open, 422 for the password, and 422 `could not create account` for an address in use, whose owner is told.
  */
-export function signUp(
+export async function signUp(
   deps: Deps,
   caller: Caller,
   input: SignUp,
 ): Promise<{ user: UserRow; pair: TokenPair; roles: string[] | undefined }> {
+  const { user, opened } = await register(deps, caller, input, (tx, user) =>
+    openFirst(deps, tx, caller, user),
+  );
+  const isOwner = user.tenantId !== null && input.homeTenantId === undefined;
+  return { user, pair: await issuePair(deps, opened), roles: isOwner ? ["owner"] : undefined };
+}
+
+/** The same for a browser: it ends with a hosted session. Throws as `signUp`. */
+export async function signUpHosted(
+  deps: Deps,
+  caller: Caller,
+  input: SignUp & Pick<LogIn, "knownCookie">,
+): Promise<Extract<SignedIn, { flow: "cookie" }>> {
+  const { user } = await register(deps, caller, input, async () => undefined);
+  const { knownCookie } = input;
+  const signIn = {
+    user,
+    method: "password",
+    amr: AMR_PASSWORD,
+    flow: "cookie",
+    knownCookie,
+  } as const;
+  const signedIn = await completeSignIn(deps, caller, signIn);
+  return signedIn as Extract<SignedIn, { flow: "cookie" }>; // by `flow`, which it was asked for
+}
+
+/** The account, and what `open` does for it in the same transaction. */
+function register<T>(
+  deps: Deps,
+  caller: Caller,
+  input: SignUp,
+  open: (tx: Tx, user: UserRow) => Promise<T>,
+): Promise<{ user: UserRow; opened: T }> {
   const { signupMode } = deps.config;
   if (signupMode !== "open")
     throw new AppError(
@@ -58,15 +94,12 @@ export function signUp(
   return noEarlierThan(SIGN_UP_FLOOR_MS, async () => {
     // Before the look-up, so that both ends cost a hash.
     const passwordHash = await deps.passwords.hash(input.password);
-    const work = (tx: Tx) =>
-      createAccount(deps, tx, caller, { ...input, ...address, passwordHash });
+    const work = async (tx: Tx) => {
+      const user = await createAccount(deps, tx, caller, { ...input, ...address, passwordHash });
+      return { user, opened: await open(tx, user) };
+    };
     try {
-      const { opened, user } = await deps.db.transaction(work, { serializeOn: "platform" });
-      return {
-        user,
-        pair: await issuePair(deps, opened),
-        roles: user.tenantId === null ? undefined : ["owner"],
-      };
+      return await deps.db.transaction(work, { serializeOn: "platform" });
     } catch (error) {
       if (violationOf(error)?.constraint !== "users_email_key_key") throw error;
       await tellOwner(deps, address.emailKey);
@@ -80,32 +113,42 @@ async function createAccount(
   tx: Tx,
   caller: Caller,
   input: SignUp & { email: string; emailKey: string; passwordHash: string },
-) {
-  const { email, emailKey, displayName } = input;
+): Promise<UserRow> {
+  const { email, emailKey, displayName, homeTenantId } = input;
   // Nobody of ours yet: the address is all we know of them.
   const inserted = await insertUser(deps, tx, caller, {
     email,
     emailKey,
-    tenantId: null,
+    tenantId: homeTenantId ?? null,
     displayName: displayName ?? null,
     source: "signup",
   });
   const by = userAuthor(caller, inserted.id);
   await setPassword(deps, tx, { userId: inserted.id, passwordHash: input.passwordHash });
   await sendEmailCode(deps, tx, inserted);
-  const tenant = deps.config.signupPersonalTenant
-    ? await createPersonalTenantIn(deps, tx, by, inserted)
-    : undefined;
-  const user = (await findUser(tx, inserted.id))!;
-  const tenantId = tenant?.id ?? null;
+  if (homeTenantId !== undefined)
+    await addMembership(deps, tx, { tenantId: homeTenantId, user: inserted, source: "signup" });
+  else if (deps.config.signupPersonalTenant) await createPersonalTenantIn(deps, tx, by, inserted);
+  await recordAudit(deps, tx, by, {
+    tenantId: null,
+    action: "auth.signed_up",
+    resource: { type: "user", id: inserted.id },
+    metadata: { method: "password" },
+  });
+  return (await findUser(tx, inserted.id))!;
+}
+
+/** The session that a sign-up by the API begins. */
+async function openFirst(deps: Deps, tx: Tx, caller: Caller, user: UserRow) {
+  const { tenantId } = user;
   const factors = await decideFactors(deps, tx, {
     userId: user.id,
     tenantId,
-    homeTenantId: user.tenantId,
+    homeTenantId: tenantId,
     amr: AMR_PASSWORD,
     mfaAt: null,
   });
-  const opened = await openSession(deps, tx, caller, {
+  return openSession(deps, tx, caller, {
     user,
     tenantId,
     method: "password",
@@ -113,13 +156,6 @@ async function createAccount(
     amr: AMR_PASSWORD,
     factors,
   });
-  await recordAudit(deps, tx, by, {
-    tenantId: null,
-    action: "auth.signed_up",
-    resource: { type: "user", id: user.id },
-    metadata: { method: "password" },
-  });
-  return { user, opened };
 }
 
 async function tellOwner(deps: Deps, emailKey: string): Promise<void> {
