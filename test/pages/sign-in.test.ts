@@ -220,7 +220,7 @@ describe("several accounts", () => {
     const first = cookie(browser, "qe_ls");
     await signInAs(browser, grace);
     expect(cookie(browser, "qe_accounts")).toBe(first!);
-    const chooser = await browser.visit(loginAt({ return_to: back("/device") }));
+    const chooser = await browser.visit(loginAt({ return_to: back("/device"), choose: "1" }));
     expect(chooser.body).toContain("Choose an account");
     expect(chooser.body.indexOf(grace.email)).toBeLessThan(chooser.body.indexOf(ada.email));
     const chosen = await browser.submit(chooser, "account-2");
@@ -258,7 +258,7 @@ describe("several accounts", () => {
     const [ada, grace] = [await server.signUp(), await server.signUp()];
     await signInAs(browser, ada);
     await signInAs(browser, grace);
-    const chooser = await browser.visit(loginAt({ return_to: back("/device") }));
+    const chooser = await browser.visit(loginAt({ return_to: back("/device"), choose: "1" }));
     browser.cookies.delete("qe_accounts");
     const gone = await browser.submit(chooser, "account-2");
     expect([gone.status, gone.body.includes("no longer signed in with this account")]).toEqual([

@@ -14,6 +14,7 @@ export interface PendingRequest {
   readonly client: OAuthClient;
   readonly scopes: readonly string[];
   readonly loginHint: string | null;
+  /** Without `select_account` once that was answered. */
   readonly prompt: readonly string[];
   readonly uiLocales: readonly string[];
   readonly display: string | null;
@@ -44,7 +45,7 @@ export async function findPendingRequest(
     client,
     scopes,
     loginHint,
-    prompt,
+    prompt: row.selectedAt === null ? prompt : prompt.filter((one) => one !== "select_account"),
     uiLocales,
     display,
     claimNames,

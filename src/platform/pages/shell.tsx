@@ -88,9 +88,11 @@ function Brand({ design: { name, logoUrl } }: { design: Design }) {
 }
 
 /** A card with a heading: what most pages are. */
-export function Card({ heading, children }: { heading: string; children: ReactNode }) {
+export function Card(props: { heading: string; above?: ReactNode; children: ReactNode }) {
+  const { heading, above, children } = props;
   return (
     <section className="card">
+      {above}
       <h1>{heading}</h1>
       {children}
     </section>

@@ -6,14 +6,21 @@ import { readCookie } from "../../../platform/http/cookies.ts";
 import { CSRF_FIELD } from "../../../platform/pages/form.tsx";
 import type { Caller } from "../../../platform/permissions.ts";
 import { accountsOf, choose, keep, replacedBy } from "../accounts.ts";
-import { type BrowserSessions, logIn } from "../service.ts";
+import { type BrowserSessions, logIn, markSelected } from "../service.ts";
 import { addressOf, form, type Incoming, page, text, type Visit } from "../visit.ts";
 import { FLOW_FIELDS, type Flow, readFlow, visitIn } from "./flow.ts";
 import { SIGN_IN_METHODS } from "./methods.tsx";
 import { TEXTS } from "./texts.tsx";
 import { chooserPage, factorPage, signInPage } from "./views.tsx";
 
-const LoginQuery = t.Object({ ...FLOW_FIELDS, error: text(), another: text(8) });
+const LoginQuery = t.Object({
+  ...FLOW_FIELDS,
+  error: text(),
+  /** The form, whoever is signed in. */
+  another: text(8),
+  /** The chooser, whoever is current. */
+  choose: text(8),
+});
 const LoginForm = t.Object({
   ...FLOW_FIELDS,
   [CSRF_FIELD]: text(),
@@ -34,7 +41,7 @@ interface Refusal {
 
 /** Signing a browser in, and choosing among the accounts that it is signed in with. */
 export const signInRoutes = (deps: Deps) => {
-  const ask = async (visit: Visit, flow: Flow, refusal: Refusal) => {
+  const ask = async (visit: Visit, flow: Flow, sessions: BrowserSessions, refusal: Refusal) => {
     const tenantId = flow.client?.tenantId ?? null;
     const available = await Promise.all(
       SIGN_IN_METHODS.map((method) => method.isAvailable(deps, tenantId)),
@@ -47,6 +54,7 @@ export const signInRoutes = (deps: Deps) => {
         csrfToken: visit.csrfToken(),
         carried: flow.carried,
         offersSignUp: flow.offersSignUp,
+        offersChoice: sessions.others.length > 0,
         email: undefined,
         emailFault: undefined,
         passwordFault: undefined,
@@ -73,15 +81,15 @@ export const signInRoutes = (deps: Deps) => {
   const signIn = async (incoming: Incoming, caller: Caller, body: typeof LoginForm.static) => {
     const flow = await readFlow(deps, incoming, body);
     const visit = visitIn(deps, incoming, flow);
+    const sessions = await accountsOf(deps, incoming);
     const { email = "", password = "" } = body;
     const { fault } = TEXTS[visit.language];
     if (!visit.isFormOurs(body[CSRF_FIELD])) {
       const stale = { text: fault.stale, isAboutFields: false };
-      return ask(visit, flow, { status: 422, email, fault: stale });
+      return ask(visit, flow, sessions, { status: 422, email, fault: stale });
     }
     if (password === "")
-      return ask(visit, flow, { status: 422, email, passwordFault: fault.missing });
-    const sessions = await accountsOf(deps, incoming);
+      return ask(visit, flow, sessions, { status: 422, email, passwordFault: fault.missing });
     try {
       const opened = await logIn(deps, caller, {
         email,
@@ -100,7 +108,7 @@ export const signInRoutes = (deps: Deps) => {
         );
       const refusal = refusalOf(error, visit);
       if (refusal === undefined) throw error;
-      return ask(visit, flow, { email, ...refusal });
+      return ask(visit, flow, sessions, { email, ...refusal });
     }
     return visit.redirect(flow.returnTo ?? "/");
   };
@@ -115,12 +123,13 @@ export const signInRoutes = (deps: Deps) => {
         const sessions = await accountsOf(deps, incoming);
         if (query.another === undefined) {
           if (sessions.current && flow.returnTo === undefined) return visit.redirect("/");
-          if (isChoice(flow, sessions)) return offerChoice(visit, flow, sessions);
+          if (isChoice(flow, sessions, query.choose !== undefined))
+            return offerChoice(visit, flow, sessions);
         }
         const email = flow.loginHint ?? (query.another ? undefined : sessions.current?.email);
         const { other } = TEXTS[visit.language].fault;
         const fault = query.error ? { text: other, isAboutFields: false } : undefined;
-        return ask(visit, flow, { email, ...(fault && { fault }) });
+        return ask(visit, flow, sessions, { email, ...(fault && { fault }) });
       },
       { ...page, query: LoginQuery },
     )
@@ -142,6 +151,7 @@ export const signInRoutes = (deps: Deps) => {
           (session) => session?.id === body.session,
         );
         if (chosen === undefined) return offerChoice(visit, flow, sessions, chooser.gone);
+        if (flow.pending) await markSelected(deps, flow.pending.requestId, chosen);
         choose(deps, set, sessions, chosen);
         return visit.redirect(flow.returnTo ?? "/");
       },
@@ -149,11 +159,17 @@ export const signInRoutes = (deps: Deps) => {
     );
 };
 
-/** Whether somebody should choose first: they were asked to, or nobody can tell whom they mean. */
-function isChoice({ prompt }: Flow, { current, others }: BrowserSessions): boolean {
-  if (prompt.includes("login")) return false;
-  if (prompt.includes("select_account")) return current !== undefined || others.length > 0;
-  return others.length > 0;
+/**
+ * Whether somebody should choose first: they were asked to, or nobody is current. A current session that was sent here
+ * did not do as it is; choosing it again would lead back here.
+ */
+function isChoice(
+  { prompt }: Flow,
+  { current, others }: BrowserSessions,
+  isWanted: boolean,
+): boolean {
+  const isAsked = isWanted || prompt.includes("select_account");
+  return others.length > 0 ? isAsked || current === undefined : isAsked && current !== undefined;
 }
 
 /** How the page says what the service refused; undefined for what it has no words for. */

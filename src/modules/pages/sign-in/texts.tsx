@@ -16,6 +16,7 @@ interface SignInTexts {
   readonly or: string;
   readonly noAccount: string;
   readonly signUp: string;
+  readonly choose: string;
   readonly noMethod: string;
   readonly fault: {
     readonly stale: string;
@@ -53,6 +54,7 @@ export const TEXTS: Translated<SignInTexts> = {
     or: "or",
     noAccount: "No account yet?",
     signUp: "Sign up",
+    choose: "Choose an account that is signed in here",
     noMethod: "There is no way to sign in here. Please ask your administrator.",
     fault: {
       stale: "This page was open for too long, or cookies are switched off. Please try again.",
@@ -95,6 +97,7 @@ export const TEXTS: Translated<SignInTexts> = {
     or: "oder",
     noAccount: "Noch kein Konto?",
     signUp: "Konto anlegen",
+    choose: "Ein hier angemeldetes Konto wählen",
     noMethod: "Hier kann man sich nicht anmelden. Bitte wenden Sie sich an Ihre Administration.",
     fault: {
       stale:

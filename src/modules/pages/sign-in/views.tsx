@@ -24,11 +24,22 @@ interface SignInView extends Omit<SignInForm, "faultId"> {
   readonly fault?: { readonly text: string; readonly isAboutFields: boolean } | undefined;
   /** People may make themselves an account for this client. */
   readonly offersSignUp: boolean;
+  /** There are sessions to go on with. */
+  readonly offersChoice: boolean;
   readonly status?: number;
 }
 
 export function signInPage(view: SignInView): Page {
-  const { language, purpose, methods, fault, offersSignUp, carried, status = 200 } = view;
+  const {
+    language,
+    purpose,
+    methods,
+    fault,
+    offersSignUp,
+    offersChoice,
+    carried,
+    status = 200,
+  } = view;
   const texts = TEXTS[language];
   const form: SignInForm = { ...view, faultId: fault?.isAboutFields ? FAULT_ID : undefined };
   return {
@@ -52,6 +63,11 @@ export function signInPage(view: SignInView): Page {
         {offersSignUp ? (
           <p className="closing">
             {texts.noAccount} <a href={addressOf("/signup", carried)}>{texts.signUp}</a>
+          </p>
+        ) : null}
+        {offersChoice ? (
+          <p className="closing">
+            <a href={addressOf("/login", { ...carried, choose: "1" })}>{texts.choose}</a>
           </p>
         ) : null}
       </Card>
