@@ -23,6 +23,7 @@ import {
   SECOND,
   type SignedIn,
   signedIn,
+  startDevice,
 } from "./support.ts";
 
 let server: TestProvider;
@@ -362,4 +363,39 @@ describe("RFC 8628 §5.1: guessing", () => {
     const path = "/v1/oauth/device?user_code=ZZZZ-ZZZZ";
     for (let n = 0; n < 8; n += 1) expect((await server.call("GET", path)).status).toBe(401);
   });
+});
+
+test("03 §2: sign-in pages of another origin may ask and decide, with credentials; nobody else", async () => {
+  const pages = "https://login.example";
+  const app = "https://app.example";
+  const other = await startProvider({ loginBaseUrl: pages, allowedOrigins: [app] });
+  try {
+    const home = await workspace(other);
+    const device = await deviceClient(other, home.owner);
+    const asked = ok(await startDevice(other, device)).body;
+    expect(asked.verification_uri).toBe(`${pages}/device`);
+    const user = await signedIn(other, home.owner);
+    const cookie = [...user.jar].map(([name, value]) => `${name}=${value}`).join("; ");
+    const csrf = { "x-csrf-token": user.jar.get("qe_csrf")! };
+    const body = { user_code: asked.user_code, approve: true };
+    const find = (origin: string) =>
+      other.call("GET", `/v1/oauth/device?user_code=${asked.user_code}`, {
+        headers: { cookie, origin },
+      });
+    const decide = (origin: string) =>
+      other.call("POST", "/v1/oauth/device/decision", {
+        body,
+        headers: { cookie, origin, ...csrf },
+      });
+    for (const origin of [app, "https://evil.example"])
+      expect((await find(origin)).headers.get("access-control-allow-origin")).toBeNull();
+    expect((await decide("https://evil.example")).status).toBe(403);
+    for (const answer of [await find(pages), await decide(pages)]) {
+      ok(answer);
+      expect(answer.headers.get("access-control-allow-origin")).toBe(pages);
+      expect(answer.headers.get("access-control-allow-credentials")).toBe("true");
+    }
+  } finally {
+    await other.stop();
+  }
 });

@@ -289,6 +289,18 @@ describe("what ends the subject ends the traded token", () => {
     expect((await userinfo(token)).status).not.toBe(200);
   });
 
+  test("the client that traded it is deleted; the subject's stays", async () => {
+    const passing = await exchanger(space);
+    const { body } = ok(await trade({}, passing));
+    ok(await userinfo(body.access_token));
+    ok(
+      await server.call("DELETE", `/v1/oidc/clients/${passing.id}`, { as: space.owner.token }),
+      204,
+    );
+    expect((await userinfo(body.access_token)).status).toBe(401);
+    ok(await userinfo(subject));
+  });
+
   test("it alone is revoked: the subject's stays; the subject's alone: it stays, and can't be traded again", async () => {
     const { tokens, token } = await traded(space.owner);
     ok(await postForm(server, "/oauth/revoke", gateway, { token }));

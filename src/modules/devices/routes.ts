@@ -70,7 +70,7 @@ export const deviceRoutes = (deps: Deps) =>
       },
       {
         public: true,
-        http: { credential: "cookie" },
+        http: { credential: "cookie", cors: "login" },
         query: DeviceQuery,
         response: {
           200: WaitingDevice,
@@ -96,7 +96,7 @@ export const deviceRoutes = (deps: Deps) =>
       },
       {
         public: true,
-        http: { credential: "cookie", csrf: "double-submit" },
+        http: { credential: "cookie", csrf: "double-submit", cors: "login" },
         body: DeviceDecision,
         response: {
           200: DecidedDevice,
