@@ -89,6 +89,20 @@ describe("a rotation", () => {
     expect(wide.body).toHaveProperty("id_token");
   });
 
+  test("a scope that was taken from the client since is not given any more", async () => {
+    const at = await signIn(server);
+    const first = await newTokens(server, at, { scopes: ["openid", "profile", "email"] });
+    const { id, tenantId } = at.client;
+    ok(
+      await server.call("PATCH", `/v1/tenants/${tenantId}/oidc/clients/${id}`, {
+        as: at.user.token,
+        body: { scopes: ["openid", "profile"] },
+      }),
+    );
+    const { body } = ok(await refresh(server, at.client, first.refresh_token));
+    expect(body.scope).toBe("openid profile");
+  });
+
   test("it needs the grant refresh_token, and a refresh token", async () => {
     const { client } = await signIn(server, { grant_types: ["authorization_code"] });
     expectOAuthError(await refresh(server, client, randomText()), "unauthorized_client");

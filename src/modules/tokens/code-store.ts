@@ -1,4 +1,4 @@
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, exists, sql } from "drizzle-orm";
 import type { Tx } from "../../../db/client.ts";
 import { prepared, preparedWrite } from "../../../db/prepared.ts";
 import {
@@ -59,23 +59,40 @@ export const selectCode = prepared((q, p: { codeHash: string }) =>
     .where(eq(oidcAuthorizationCodes.codeHash, p.codeHash)),
 );
 
+const isCode = (codeHash: string) => eq(oidcAuthorizationCodes.codeHash, codeHash);
+const taken = { codeHash: oidcAuthorizationCodes.codeHash };
+
 /** One row for the one caller who may redeem the code; none for whoever comes second. */
 export const takeCode = preparedWrite((tx, p: { codeHash: string }) =>
+  tx.delete(oidcAuthorizationCodes).where(isCode(p.codeHash)).returning(taken),
+);
+
+/** The same, but none once the hosted session has ended in which the code was given. */
+export const takeCodeOfSession = preparedWrite((tx, p: { codeHash: string }) =>
   tx
     .delete(oidcAuthorizationCodes)
-    .where(eq(oidcAuthorizationCodes.codeHash, p.codeHash))
-    .returning({ codeHash: oidcAuthorizationCodes.codeHash }),
+    .where(
+      and(
+        isCode(p.codeHash),
+        exists(
+          tx
+            .select({ id: loginSessions.id })
+            .from(loginSessions)
+            .where(eq(loginSessions.id, oidcAuthorizationCodes.loginSessionId)),
+        ),
+      ),
+    )
+    .returning(taken),
 );
 
 /** Counts one more wrong verifier, and burns the code at `most`. */
 export async function countWrongVerifier(tx: Tx, codeHash: string, most: number): Promise<void> {
-  const isThis = eq(oidcAuthorizationCodes.codeHash, codeHash);
   const [row] = await tx
     .update(oidcAuthorizationCodes)
     .set({ failedVerifiers: sql`${oidcAuthorizationCodes.failedVerifiers} + 1` })
-    .where(isThis)
+    .where(isCode(codeHash))
     .returning({ count: oidcAuthorizationCodes.failedVerifiers });
-  if (row && row.count >= most) await tx.delete(oidcAuthorizationCodes).where(isThis);
+  if (row && row.count >= most) await tx.delete(oidcAuthorizationCodes).where(isCode(codeHash));
 }
 
 /** Of a user, everywhere or at one tenant's clients or at one client. */

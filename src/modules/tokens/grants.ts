@@ -130,10 +130,18 @@ export async function endGrants(
   reason: string,
 ): Promise<store.EndedGrant[]> {
   const ended = await store.revokeWhere(tx, which, reason, deps.clock.now());
-  if (ended.length > 0)
-    tx.afterCommit(() => deps.principals.forget(...ended.map(({ id }) => `grant:${id}`)));
+  if (ended.length > 0) tx.afterCommit(() => deps.principals.forget(...tagsOf(ended)));
   return ended;
 }
+
+/** Grants of one transaction that are forgotten one by one. */
+const MAX_TAGS = 500;
+
+/** A whole tenant's may be hundreds of thousands: then all of the tenant is looked up anew. */
+const tagsOf = (ended: readonly store.EndedGrant[]): string[] =>
+  ended.length <= MAX_TAGS
+    ? ended.map(({ id }) => `grant:${id}`)
+    : [...new Set(ended.map(({ tenantId }) => `tenant:${tenantId}`))];
 
 /** A hosted session ended, and its clients are told: what it gave to clients ends too, but for what outlives a sign-out (contract 03 §12.5). */
 export async function endGrantsOfSession(

@@ -6,6 +6,7 @@ import { AppError } from "../../platform/errors.ts";
 import type { OAuthClient } from "../../platform/oauth-client.ts";
 import type { Caller } from "../../platform/permissions.ts";
 import { recordAudit } from "../audit/service.ts";
+import { findClient } from "../clients/service.ts";
 import * as store from "./grant-store.ts";
 import { findLiveGrant, type LiveGrant } from "./grants.ts";
 
@@ -39,7 +40,11 @@ function refusedAsUndefined(error: unknown): undefined {
 async function liveGrant(deps: Deps, token: AccessToken): Promise<LiveAccessToken | undefined> {
   if (token.grantId === null) return undefined;
   const grant = await findLiveGrant(deps.db.read, token.grantId, token.tokenId);
-  return grant?.userId === token.userId ? { ...token, email: grant.email, grant } : undefined;
+  if (grant === undefined || grant.userId !== token.userId) return undefined;
+  // Contract 00 §28: a token that was exchanged is another client's than the grant, and needs both.
+  const isExchanged = token.clientId !== null && token.clientId !== grant.clientId;
+  if (isExchanged && !(await findClient(deps, token.clientId))) return undefined;
+  return { ...token, email: grant.email, grant };
 }
 
 async function liveSession(deps: Deps, token: AccessToken): Promise<LiveAccessToken | undefined> {

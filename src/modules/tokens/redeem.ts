@@ -51,11 +51,12 @@ export async function redeemCode(deps: Deps, redemption: Redemption): Promise<Gr
   const resources = narrowed(code.resources, redemption.resources);
   if (!isInGoodStanding(found, client)) throw refused("the user may not use this client");
   // Signed out between the two: what the sign-out would have ended does not begin.
-  if (found.sessionId === null && !code.scopes.includes("offline_access"))
-    throw refused("the user has signed out");
+  const isOnline = !code.scopes.includes("offline_access");
+  if (isOnline && found.sessionId === null) throw refused("the user has signed out");
 
   const grant = await deps.db.transaction(async (tx) => {
-    const taken = await store.takeCode(tx, { codeHash });
+    const take = isOnline ? store.takeCodeOfSession : store.takeCode;
+    const taken = await take(tx, { codeHash });
     if (taken.length === 0) return undefined;
     return openGrant(deps, tx, {
       ...code,

@@ -12,7 +12,7 @@ export const authorizationCodeGrant: GrantHandler = {
       caller,
       code: required(form, "code"),
       redirectUri: required(form, "redirect_uri"),
-      codeVerifier: form.code_verifier,
+      codeVerifier: form.code_verifier || undefined, // RFC 6749 §3.2: empty is absent
       dpopJkt,
       resources,
     });

@@ -29,7 +29,8 @@ export const refreshTokenGrant: GrantHandler = {
     return issueTokens(deps, {
       grant,
       client,
-      scopes: scopes ?? grant.scopes,
+      // What was taken from the client's registration since is not given any more.
+      scopes: (scopes ?? grant.scopes).filter((scope) => client.scopes.includes(scope)),
       resources: resources.length > 0 ? resources : grant.resources,
       refreshToken,
       dpopJkt,
