@@ -319,6 +319,22 @@ describe("between the decision and the tokens", () => {
     expectOAuthError(await pollLater(server, client, given), "access_denied");
   });
 
+  test("an administrator takes the client's access away: access_denied", async () => {
+    const user = await member(server, space);
+    const [first, second] = [await codes(server, client), await codes(server, client)];
+    const other = await signedIn(server, user);
+    ok(await other.decide(first.user_code));
+    ok(await other.decide(second.user_code));
+    ok(await poll(server, client, first));
+    const path = `/v1/tenants/${space.tenantId}/oauth/grants`;
+    const { body } = ok(
+      await server.call("GET", `${path}?user_id=${user.userId}`, { as: space.owner.token }),
+    );
+    expect(body.items).toHaveLength(1);
+    ok(await server.call("DELETE", `${path}/${body.items[0].id}`, { as: space.owner.token }), 204);
+    expectOAuthError(await poll(server, client, second), "access_denied");
+  });
+
   test("the user signs out: access_denied; with offline_access the device keeps its way in", async () => {
     const lasting = await deviceClient(server, space.owner, {
       scopes: ["openid", "offline_access"],

@@ -7,6 +7,7 @@ import type { OAuthClient } from "../../platform/oauth-client.ts";
 import { DEVICE_GRANT } from "../clients/service.ts";
 import {
   assertResources,
+  consentOf,
   findLiveGrant,
   type GrantHandler,
   issueTokens,
@@ -81,6 +82,10 @@ async function fetchTokens(
     const outlivesSignOut = device.scopes.includes("offline_access");
     if (!outlivesSignOut && !(await store.isSignedIn(tx, loginSessionId)))
       throw new OAuthError("access_denied", "the user has signed out since");
+    // Who takes the client's access away takes the consent away: what waits under it must not come after that.
+    const consent = await consentOf(tx, userId, client.id);
+    if (!consent || !device.scopes.every((scope) => consent.scopes.includes(scope)))
+      throw new OAuthError("access_denied", "the access of the client was revoked");
     const opened = await openGrant(deps, tx, {
       grantType: DEVICE_GRANT,
       // By it the grant is found when the device is revoked.
