@@ -2,7 +2,7 @@
 import type { Deps } from "../../deps.ts";
 import { hashToken } from "../../platform/crypto/tokens.ts";
 import { MAX_OTHER_ACCOUNTS, readAccounts, readCookie } from "../../platform/http/cookies.ts";
-import * as store from "./store.ts";
+import * as hosted from "./hosted-store.ts";
 
 /** Idle for this long, it ends (contract 04 §7.2). */
 export const HOSTED_IDLE_MS = 30 * 60_000;
@@ -42,7 +42,7 @@ export async function findHostedSession(
   token: string | undefined,
 ): Promise<HostedSession | undefined> {
   if (token === undefined || !TOKEN.test(token)) return undefined;
-  const [row] = await store.selectHosted(deps.db.read, { tokenHash: hashToken(token) });
+  const [row] = await hosted.selectHosted(deps.db.read, { tokenHash: hashToken(token) });
   if (!row || row.userDeletedAt !== null) return undefined;
   if (row.userStatus !== "active" && row.userStatus !== "invited") return undefined;
   const now = deps.clock.now();
@@ -53,7 +53,7 @@ export async function findHostedSession(
   const renewed =
     isDue &&
     (await deps.db.transaction((tx) =>
-      store.extendLoginSession(tx, { id: row.id, expiresAt: next, lastSeenAt: now }),
+      hosted.extendLoginSession(tx, { id: row.id, expiresAt: next, lastSeenAt: now }),
     ));
   const { id, userId, email, displayName, pinnedTenantId, authTime, amr, mfaAt } = row;
   return {

@@ -10,6 +10,7 @@ import { enqueue } from "../outbox/service.ts";
 import { assertMayManage, permissionsOf } from "../rbac/service.ts";
 import { endGrantsOfSession } from "../tokens/service.ts";
 import { findUser, type UserRow } from "../users/service.ts";
+import * as hosted from "./hosted-store.ts";
 import { issuePair, openSuccessor, type TokenPair } from "./open.ts";
 import * as store from "./store.ts";
 
@@ -199,14 +200,14 @@ async function assertMayEnter(tx: Tx, user: UserRow, tenantId: string): Promise<
   if (!permissions.has("tenant.write")) throw new AppError("forbidden", "tenant suspended");
 }
 
-export const listHostedSessions = (deps: Deps, userId: string): Promise<store.LoginSessionRow[]> =>
-  store.listLoginSessions(deps.db.read, userId, deps.clock.now());
+export const listHostedSessions = (deps: Deps, userId: string): Promise<hosted.LoginSessionRow[]> =>
+  hosted.listLoginSessions(deps.db.read, userId, deps.clock.now());
 
 /** Ends a hosted session of the actor's user. Throws `not_found`. */
 export async function endHostedSession(deps: Deps, actor: Actor, id: string): Promise<void> {
   await deps.db.transaction(
     async (tx) => {
-      const ended = await store.deleteLoginSession(tx, { id, userId: actor.userId! });
+      const ended = await hosted.deleteLoginSession(tx, { id, userId: actor.userId! });
       if (!ended) throw new AppError("not_found");
       await hostedEnded(deps, tx, actor, ended);
     },
@@ -219,7 +220,7 @@ export async function endHostedSessionOf(deps: Deps, caller: Caller, token: stri
   const tokenHash = hashToken(token);
   await deps.db.transaction(
     async (tx) => {
-      const ended = await store.deleteLoginSession(tx, { tokenHash });
+      const ended = await hosted.deleteLoginSession(tx, { tokenHash });
       if (ended) await hostedEnded(deps, tx, userAuthor(caller, ended.userId), ended);
     },
     { serializeOn: "platform" },
@@ -231,7 +232,7 @@ async function hostedEnded(
   deps: Deps,
   tx: Tx,
   by: Author,
-  { id }: store.LoginSessionRow,
+  { id }: hosted.LoginSessionRow,
 ): Promise<void> {
   await endGrantsOfSession(deps, tx, id);
   await recordAudit(deps, tx, by, {

@@ -11,6 +11,7 @@ import { endGrantsOfSession } from "../tokens/service.ts";
 import type { UserRow } from "../users/service.ts";
 import { decideFactors, type FactorsSatisfied } from "./factors.ts";
 import { HOSTED_IDLE_MS } from "./hosted.ts";
+import * as hosted from "./hosted-store.ts";
 import * as store from "./store.ts";
 
 export type SignInMethod =
@@ -135,7 +136,7 @@ export async function openHostedSession(
   const before =
     replaces === undefined
       ? undefined
-      : await store.deleteLoginSession(tx, {
+      : await hosted.deleteLoginSession(tx, {
           tokenHash: replaces,
           ...(keepsOthers && { userId: user.id }),
         });
@@ -144,7 +145,7 @@ export async function openHostedSession(
   const isSame = before?.userId === user.id;
   const id = isSame ? before.id : deps.random.uuid();
   if (before && !isSame) await endGrantsOfSession(deps, tx, before.id);
-  await store.insertLoginSession(tx, {
+  await hosted.insertLoginSession(tx, {
     id,
     tokenHash: hash,
     userId: user.id,

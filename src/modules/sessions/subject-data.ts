@@ -1,4 +1,5 @@
 import type { SubjectData } from "../../platform/subject-data.ts";
+import * as hosted from "./hosted-store.ts";
 import { announceEnds } from "./manage.ts";
 import * as store from "./store.ts";
 
@@ -46,13 +47,13 @@ export const sessionsSubjectData: SubjectData = [
       // A user's hosted session serves every tenant: losing one membership does not end it.
       userId !== undefined && tenantId !== undefined
         ? Promise.resolve(0)
-        : store.deleteLoginSessions(tx, { userId, tenantId }),
+        : hosted.deleteLoginSessions(tx, { userId, tenantId }),
     purge: "cascade",
     erase: async (tx, userId) => {
-      await store.deleteLoginSessions(tx, { userId });
+      await hosted.deleteLoginSessions(tx, { userId });
     },
     exportUser: async (q, userId) =>
-      (await store.listLoginSessions(q, userId, new Date(0))).map((row) => ({
+      (await hosted.listLoginSessions(q, userId, new Date(0))).map((row) => ({
         id: row.id,
         method: row.method,
         ip: row.ip,
@@ -60,7 +61,7 @@ export const sessionsSubjectData: SubjectData = [
         created_at: row.createdAt.toISOString(),
       })),
     firstProof: async (_deps, tx, userId) => {
-      await store.deleteLoginSessions(tx, { userId });
+      await hosted.deleteLoginSessions(tx, { userId });
     },
   },
   // Keyed by an HMAC of the address: it names nobody, and goes after a day.
