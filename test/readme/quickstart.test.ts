@@ -40,5 +40,7 @@ test("the quickstart works, pasted line by line", async () => {
   expect(out).toContain('"actor":"user"');
   expect(out).toContain('"email":"ada@example.com"');
   expect(out).toContain('{"allowed":true}');
+  expect(out.match(/"email":"ada@example.com"/g)!.length).toBeGreaterThanOrEqual(2);
+  expect(out).toContain("/v1/oauth/authorize?response_type=code&client_id=qci_");
   expect(out).toMatch(/\nvalid \{|\}valid \{|^valid \{/m);
 });
