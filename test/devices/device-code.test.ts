@@ -252,6 +252,19 @@ describe("RFC 8628 §3.4–3.5: polling", () => {
     expectOAuthError(await poll(server, other, given), "unauthorized_client");
   });
 
+  test("a scope that was taken from the client meanwhile is not given", async () => {
+    const other = await deviceClient(server, space.owner);
+    const given = await codes(server, other);
+    ok(await (await signedIn(server, space.owner)).decide(given.user_code));
+    ok(
+      await server.call("PATCH", `/v1/tenants/${space.tenantId}/oidc/clients/${other.id}`, {
+        as: space.owner.token,
+        body: { scopes: ["openid"] },
+      }),
+    );
+    expect(ok(await poll(server, other, given)).body.scope).toBe("openid");
+  });
+
   test("ten polls at once for a device that was let in: tokens once", async () => {
     const given = await codes(server, client);
     const person = await signedIn(server, space.owner);

@@ -74,17 +74,19 @@ async function fetchTokens(
 ) {
   // RFC 8707 §2.2: fewer than were authorized; where none were, those of this request are the grant's.
   if (device.resources.length > 0) assertResources(device.resources, resources);
+  // What was taken from the client's registration since is not given any more.
+  const scopes = device.scopes.filter((scope) => client.scopes.includes(scope));
   const { userId, loginSessionId, sid, authTime, amr, acr } = device;
   assert(userId && loginSessionId && sid && authTime && amr && acr, "authorized without a session");
   const grant = await deps.db.transaction(async (tx) => {
     if (!(await store.consumeDevice(tx, device.id, deps.clock.now()))) throw unknown();
     // A sign-out ends what the session gave (contract 03 §12.5), whether it was fetched by then or not.
-    const outlivesSignOut = device.scopes.includes("offline_access");
+    const outlivesSignOut = scopes.includes("offline_access");
     if (!outlivesSignOut && !(await store.isSignedIn(tx, loginSessionId)))
       throw new OAuthError("access_denied", "the user has signed out since");
     // Who takes the client's access away takes the consent away: what waits under it must not come after that.
     const consent = await consentOf(tx, userId, client.id);
-    if (!consent || !device.scopes.every((scope) => consent.scopes.includes(scope)))
+    if (!consent || !scopes.every((scope) => consent.scopes.includes(scope)))
       throw new OAuthError("access_denied", "the access of the client was revoked");
     const opened = await openGrant(deps, tx, {
       grantType: DEVICE_GRANT,
@@ -94,7 +96,7 @@ async function fetchTokens(
       clientRowId: client.id,
       userId,
       tenantId: client.tenantId,
-      scopes: device.scopes,
+      scopes,
       nonce: null,
       claims: null,
       resources: device.resources.length > 0 ? device.resources : resources,
@@ -114,7 +116,7 @@ async function fetchTokens(
   return issueTokens(deps, {
     grant,
     client,
-    scopes: device.scopes,
+    scopes,
     resources: resources.length > 0 ? resources : device.resources,
     refreshToken: grant.refreshToken,
     dpopJkt,
