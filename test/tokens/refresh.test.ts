@@ -217,6 +217,21 @@ describe("00 §8, §53: the leeway of confidential clients", () => {
     await expectDead(one, last);
   });
 
+  test("siblings that are used in parallel come together in one generation", async () => {
+    const first = await newTokens(server, one);
+    const all = (tokens: readonly string[]) =>
+      Promise.all(
+        tokens.map(
+          async (token) => ok(await refresh(server, one.client, token)).body.refresh_token,
+        ),
+      );
+    const siblings = await all(Array.from({ length: 5 }, () => first.refresh_token));
+    const next = await all(siblings);
+    const parents = await Promise.all(next.map((token) => refreshRow(server, token)));
+    expect(new Set(parents.map(({ parentId }) => parentId)).size).toBe(1);
+    expect(new Set(next).size).toBe(5);
+  });
+
   test("a used token within it, not after it; a sibling is as old as its generation", async () => {
     const first = await newTokens(server, one);
     const second = ok(await refresh(server, one.client, first.refresh_token)).body;

@@ -1,6 +1,14 @@
 /** Contract 03 §16.1: signing keys through the API, for platform operators. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { decodeProtectedHeader, exportPKCS8, generateKeyPair } from "jose";
+import { eq } from "drizzle-orm";
+import {
+  createRemoteJWKSet,
+  decodeProtectedHeader,
+  exportPKCS8,
+  generateKeyPair,
+  jwtVerify,
+} from "jose";
+import { signingKeys } from "../../db/schema/index.ts";
 import { audited } from "../auth/support.ts";
 import { apiKey, expectRefusal, ok, workspace } from "../rbac/support.ts";
 import { type SignedUp, startServer, type TestServer } from "../support/server.ts";
@@ -88,4 +96,29 @@ test("409 where the operator's own key is in the settings", async () => {
   const answer = await other.call("POST", `${PATH}/rotate`, { as: token });
   expect(answer.status).toBe(409);
   await other.stop();
+});
+
+test("03 §17: rotation: token signed by retired key; by removed key; SDK with cached JWKS", async () => {
+  const session = await signIn(server);
+  const userinfo = (as: string) => server.call("GET", "/v1/oauth/userinfo", { as });
+  const [one, two] = [await newTokens(server, session), await newTokens(server, session)];
+  const { kid } = decodeProtectedHeader(one.access_token);
+  // As an SDK does: it keeps the document, and fetches it once more for a kid that it does not know.
+  const jwks = createRemoteJWKSet(new URL(`${server.base}/.well-known/jwks.json`), {
+    cooldownDuration: 0,
+  });
+  const verify = (token: string) =>
+    jwtVerify(token, jwks, { algorithms: ["ES256"], currentDate: server.clock.now() });
+  await verify(one.access_token);
+  ok(await rotate(operator.token));
+  await verify((await newTokens(server, session)).access_token);
+  await verify(one.access_token);
+  ok(await userinfo(one.access_token));
+  await server.deps.db.transaction(async (tx) => {
+    await tx.delete(signingKeys).where(eq(signingKeys.kid, kid!));
+  });
+  await server.deps.keyring.reload();
+  const refused = await userinfo(two.access_token);
+  expect(refused.status).toBe(401);
+  expect(refused.headers.get("www-authenticate")).toContain('error="invalid_token"');
 });
