@@ -5,6 +5,8 @@ import { closeDeps, createDeps } from "../create-deps.ts";
 import type { Deps } from "../deps.ts";
 import { createApiKey, revokeApiKey, rotateApiKey } from "../modules/api-keys/service.ts";
 import { logIn, signUp } from "../modules/auth/service.ts";
+import { createClient } from "../modules/clients/service.ts";
+import { createPrincipal } from "../modules/principals/service.ts";
 import { assignRole, createRole, seedPermissions } from "../modules/rbac/service.ts";
 import { authenticate, logOut } from "../modules/sessions/service.ts";
 import { createTenant } from "../modules/tenants/service.ts";
@@ -87,7 +89,10 @@ export const run: Run = async ({ config, flags, out }) => {
     const made = [];
     for (const workspace of WORKSPACES) made.push(await seedWorkspace(deps, workspace, advance));
     progress.end();
-    const lines = made.map(({ name, owner, users }) => `  ${name}: owner ${owner}, ${users} users`);
+    const lines = made.flatMap(({ name, owner, users, clients }) => [
+      `  ${name}: owner ${owner}, ${users} users`,
+      ...clients.map((one) => `    ${one.name}: client_id ${one.client_id}${secretOf(one)}`),
+    ]);
     out.result(["Made two workspaces; every password is", `  ${PASSWORD}`, ...lines].join("\n"), {
       password: PASSWORD,
       workspaces: made,
@@ -162,7 +167,8 @@ async function seedWorkspace(
   }
   await change(deps, asOwner, members);
   await seedKeys(deps, asOwner);
-  return { name, tenant_id: tenantId, owner, users: users + 1 };
+  const clients = await seedClients(deps, await asOwner(), name);
+  return { name, tenant_id: tenantId, owner, users: users + 1, clients };
 }
 
 async function seedMember(
@@ -237,4 +243,53 @@ async function seedKeys(deps: Deps, asOwner: () => Promise<Actor>): Promise<void
   await rotateApiKey(deps, actor, { id: rotated.apiKey.id, graceSeconds: 0 });
   const leaked = await createApiKey(deps, actor, { name: "leaked in a log" });
   await revokeApiKey(deps, actor, leaked.apiKey.id);
+}
+
+interface SeededClient {
+  readonly name: string;
+  readonly client_id: string;
+  readonly client_secret?: string;
+}
+
+const secretOf = ({ client_secret: secret }: SeededClient) =>
+  secret === undefined ? "" : `, client_secret ${secret}`;
+
+/** A web application with a server, a page without one, and a machine. */
+async function seedClients(
+  deps: Deps,
+  actor: Actor,
+  workspace: string,
+): Promise<readonly SeededClient[]> {
+  const scopes = ["openid", "profile", "email", "offline_access"];
+  const web = await createClient(deps, actor, {
+    name: `${workspace} Portal`,
+    redirectUris: ["http://localhost:3000/api/auth/callback"],
+    postLogoutUris: ["http://localhost:3000"],
+    scopes,
+  });
+  const spa = await createClient(deps, actor, {
+    name: `${workspace} Dashboard`,
+    type: "public",
+    redirectUris: ["http://localhost:5173/callback"],
+    postLogoutUris: ["http://localhost:5173"],
+    scopes,
+  });
+  const machine = await createPrincipal(deps, actor, {
+    name: "nightly-export",
+    description: "Reads users and the audit log every night",
+    scopes: ["user.read", "audit.read"],
+  });
+  return [
+    {
+      name: web.client.name,
+      client_id: web.client.clientId,
+      ...(web.secret !== undefined && { client_secret: web.secret }),
+    },
+    { name: spa.client.name, client_id: spa.client.clientId },
+    {
+      name: machine.principal.name,
+      client_id: machine.principal.id,
+      client_secret: machine.secret,
+    },
+  ];
 }

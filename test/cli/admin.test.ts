@@ -77,6 +77,20 @@ describe.skipIf(isPostgresRun)("seed", () => {
     const first = await runProgram(["seed", "--json"], { cwd });
     expect(first.stderr).toBe("");
     expect(first.exitCode).toBe(0);
+    for (const { clients } of JSON.parse(first.stdout).workspaces)
+      expect(clients).toEqual([
+        {
+          name: expect.any(String),
+          client_id: expect.any(String),
+          client_secret: expect.any(String),
+        },
+        { name: expect.any(String), client_id: expect.stringMatching(/^qci_/) },
+        {
+          name: "nightly-export",
+          client_id: expect.any(String),
+          client_secret: expect.any(String),
+        },
+      ]);
     const again = await runProgram(["seed"], { cwd });
     expect(again.exitCode).toBe(1);
     expect(again.stderr).toContain("--reset");

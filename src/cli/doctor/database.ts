@@ -1,6 +1,7 @@
 import { type Db, openDatabase } from "../../../db/client.ts";
 import { migrationStatus } from "../../../db/migrate.ts";
 import type { Config } from "../../config.ts";
+import { selectOpenClients } from "../../modules/clients/service.ts";
 import { loadRootKey, sealedBy } from "../../platform/crypto/root-key.ts";
 import { describeFault } from "../faults.ts";
 import { versionOf } from "../migrations.ts";
@@ -17,6 +18,8 @@ async function withDb<T>({ databaseUrl }: Config, read: (db: Db) => Promise<T>):
   const db = await openDatabase({ url: databaseUrl });
   return read(db).finally(() => db.close());
 }
+
+const MAX_NAMED = 5;
 
 export const databaseChecks: readonly Check[] = [
   {
@@ -70,6 +73,21 @@ export const databaseChecks: readonly Check[] = [
           `the database was made under ${stored}, PUBLIC_URL is ${config.publicUrl}: set it right, or start once with --accept-new-public-url`,
         );
       return stored ?? "not yet claimed; the first start does";
+    },
+  },
+  {
+    name: "open clients",
+    async run(config) {
+      const { pending } = await migrationStatus(config.databaseUrl).catch(() => ({ pending: [1] }));
+      if (pending.length > 0) return undefined; // another check says so
+      const open = await withDb(config, ({ read }) => selectOpenClients(read, MAX_NAMED + 1));
+      if (open.length === 0)
+        return "each is for the members of its workspace, or offers to join it";
+      const named = open.slice(0, MAX_NAMED).map(({ clientId, name }) => `${clientId} (${name})`);
+      const who = config.signupMode === "open" ? "anybody, since sign-up is open," : "any account";
+      throw new Finding(
+        `${who} may sign in to ${named.join(", ")}${open.length > MAX_NAMED ? " and others" : ""}: set require_membership, or self_registration where that is meant`,
+      );
     },
   },
 ];

@@ -22,7 +22,7 @@ export { authenticateClient, type ClientForm } from "./authenticate.ts";
 export { findClient, findOidcClient } from "./find.ts";
 export { ASSERTION_ALGORITHMS } from "./jwks.ts";
 export { type ClientInput, DEVICE_GRANT, EXCHANGE_GRANT, GRANT_TYPES } from "./settings.ts";
-export type { ClientRow } from "./store.ts";
+export { type ClientRow, selectOpenClients } from "./store.ts";
 export { clientsSubjectData } from "./subject-data.ts";
 
 const MAX_CLIENTS = 1000;

@@ -73,6 +73,20 @@ export async function findActiveClient(
   return row?.client;
 }
 
+/** Those where whoever has an account may sign in, though nobody is invited to make one. */
+export const selectOpenClients = (q: Reader, limit: number): Promise<ClientRow[]> =>
+  q
+    .select()
+    .from(oidcClients)
+    .where(
+      and(
+        isNull(oidcClients.deletedAt),
+        eq(oidcClients.requireMembership, false),
+        eq(oidcClients.selfRegistration, false),
+      ),
+    )
+    .limit(limit);
+
 /** Newest first. */
 export const listClients = (
   q: Reader,
