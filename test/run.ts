@@ -36,7 +36,9 @@ const suite = (name: string, path: string[], env: Step["env"] = {}): Step => ({
 });
 
 /** What talks to a program from outside: on SQLite to the compiled one alone, since from source it would say the same. */
-const OUTSIDE = ["test/binary", "test/cli", "test/faults", "test/readme"];
+const OUTSIDE = ["test/binary", "test/cli", "test/counterparts", "test/faults", "test/readme"];
+/** Of those, what depends on the database. */
+const ON_POSTGRES = ["test/counterparts", "test/faults"];
 const INSIDE = readdirSync(join(root, "test"), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() || entry.name.endsWith(".test.ts"))
   .map((entry) => `test/${entry.name}`)
@@ -58,7 +60,7 @@ const suiteOn = (database: "SQLite" | "Postgres", env: Step["env"]): Step[] => {
     name: `no scans on ${database}`,
     command: [BUN, "test/explain.ts", statements],
   };
-  const paths = database === "SQLite" ? INSIDE : [...INSIDE, "test/faults"];
+  const paths = database === "SQLite" ? INSIDE : [...INSIDE, ...ON_POSTGRES];
   return [suite(`suite on ${database}`, paths, { ...env, ...files }), { ...explain, env }].concat(
     database === "SQLite"
       ? [{ name: "every answer seen", command: [BUN, "test/answers.ts", answers], env }]

@@ -92,9 +92,16 @@ export class Browser {
   allow = (screen: Screen): Promise<Screen> => this.submit(screen, "consent-allow");
   deny = (screen: Screen): Promise<Screen> => this.submit(screen, "consent-deny");
 
-  /** A call to the API with this browser's cookies, as a page's script makes it. */
+  /** A call to the API with this browser's cookies, as a page's script makes it: after a GET for the CSRF cookie. */
   async call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
-    const headers = { ...this.headers, ...this.#cookieHeader(path, "", false), ...options.headers };
+    const csrf = this.cookies.get("qe_csrf")?.value;
+    const headers = {
+      ...this.headers,
+      ...this.#cookieHeader(path, method, false),
+      ...(method !== "GET" && { origin: this.site.base }),
+      ...(method !== "GET" && csrf !== undefined && { "x-csrf-token": csrf }),
+      ...options.headers,
+    };
     const answer = await this.site.call(method, path, { ...options, headers });
     this.#keep(answer.headers);
     return answer;
