@@ -6,9 +6,12 @@ import { ok, type Workspace, workspace } from "../rbac/support.ts";
 import {
   authorizeUrl,
   type Browser,
+  callbackOf,
+  challengeOf,
   type Flow,
   type Parameters,
   postForm,
+  randomText,
   startProvider,
   type TestClient,
   type TestProvider,
@@ -209,6 +212,38 @@ describe("RFC 9449 §5: the token request", () => {
 describe("RFC 9449 §10: dpop_jkt binds the code", () => {
   test("another key, and none: invalid_grant; its own still redeems it", async () => {
     const found = await pageFlow({ dpop_jkt: key.jkt });
+    expectOAuthError(await redeem(client, found, undefined), "invalid_grant");
+    expectOAuthError(await redeem(client, found, await tokenProof(stranger)), "invalid_grant");
+    ok(await redeem(client, found, await tokenProof()));
+  });
+
+  test("§10.1: a proof with a pushed request binds the code to its key", async () => {
+    const path = "/v1/oauth/par";
+    const verifier = randomText();
+    const fields = {
+      response_type: "code",
+      redirect_uri: client.redirectUri,
+      scope: "openid",
+      code_challenge: challengeOf(verifier),
+      code_challenge_method: "S256",
+    };
+    const proof = () => key.proof({ url: urlOf(path) });
+    const other = { ...fields, dpop_jkt: stranger.jkt };
+    expectOAuthError(await request(client, other, await proof(), path), "invalid_dpop_proof");
+    const wrong = await key.proof({ url: urlOf(TOKEN) });
+    expectOAuthError(await request(client, fields, wrong, path), "invalid_dpop_proof");
+    const pushed = ok(await request(client, fields, await proof(), path), 201).body;
+    const query = new URLSearchParams({
+      client_id: client.clientId,
+      request_uri: pushed.request_uri,
+    });
+    let screen = await browser.open(`/v1/oauth/authorize?${query}`);
+    const user = { email: space.owner.email, password: PASSWORD };
+    if (screen.forms.some((form) => "login-submit" in form.controls))
+      screen = await browser.signIn(screen, user);
+    if (screen.location === undefined) screen = await browser.allow(screen);
+    const { code = "" } = callbackOf(screen);
+    const found = { code, verifier, redirectUri: client.redirectUri };
     expectOAuthError(await redeem(client, found, undefined), "invalid_grant");
     expectOAuthError(await redeem(client, found, await tokenProof(stranger)), "invalid_grant");
     ok(await redeem(client, found, await tokenProof()));
