@@ -53,3 +53,51 @@ export const ask = (browser: Browser, client: TestClient, parameters: Parameters
 /** The parameters of the address that an answer leads to. */
 export const paramsOf = (answer: { headers: Headers }): Record<string, string> =>
   Object.fromEntries(new URL(answer.headers.get("location") ?? "none:").searchParams);
+
+/** Where an answer leads: to the client, to one of the pages, or nowhere. */
+export function stageOf(answer: { status: number; headers: Headers }): string {
+  const location = answer.headers.get("location");
+  if (location === null) return String(answer.status);
+  const { pathname } = new URL(location);
+  return pathname === "/login" ? "login" : pathname === "/consent" ? "consent" : "callback";
+}
+
+/** Comes back with the `return_to` of an answer that led to the sign-in page. */
+export function comeBack(
+  server: Pick<TestProvider, "base">,
+  browser: Browser,
+  answer: { headers: Headers },
+) {
+  const { return_to } = paramsOf(answer);
+  if (!return_to?.startsWith(`${server.base}/v1/oauth/authorize?`))
+    throw new Error(`return_to is ${return_to}`);
+  return browser.call("GET", return_to.slice(server.base.length));
+}
+
+/** Allows the request of an answer that led to the consent page; the parameters that the client gets. */
+export async function allow(
+  server: Pick<TestProvider, "base">,
+  browser: Browser,
+  answer: { headers: Headers },
+): Promise<Record<string, string>> {
+  const { status, body } = await api(server, browser, "POST", "/v1/oauth/authorize/decision", {
+    request_id: paramsOf(answer).request_id,
+    decision: "allow",
+  });
+  if (status !== 200) throw new Error(`the decision answered ${status}`);
+  return Object.fromEntries(new URL(body.redirect).searchParams);
+}
+
+/** An ID token of this provider, as a client keeps it for a hint. */
+export function idTokenFor(
+  { deps, base, clock }: Pick<TestProvider, "deps" | "base" | "clock">,
+  client: TestClient,
+  sub: string,
+): Promise<string> {
+  const iat = Math.floor(clock.now().getTime() / 1000);
+  return deps.keyring.sign(
+    "RS256",
+    { typ: "JWT" },
+    { iss: base, aud: client.clientId, sub, iat, exp: iat + 900 },
+  );
+}
