@@ -20,10 +20,7 @@ import {
   type TestProvider,
 } from "../support/provider.ts";
 import type { SignedUp } from "../support/server.ts";
-import { allow, ask, comeBack, idTokenFor, paramsOf, signIn, stageOf } from "./support.ts";
-
-/** Whoever has an account may use it. */
-const OPEN = { require_membership: false };
+import { allow, ask, comeBack, idTokenFor, OPEN, paramsOf, signIn, stageOf } from "./support.ts";
 
 let server: TestProvider;
 let owner: SignedUp;

@@ -101,3 +101,6 @@ export function idTokenFor(
     { iss: base, aud: client.clientId, sub, iat, exp: iat + 900 },
   );
 }
+
+/** Of a client: whoever has an account may use it. */
+export const OPEN = { require_membership: false };

@@ -44,7 +44,7 @@ export async function decide(
   if (pending === undefined || pending.row.loginSessionId !== session.id) throw gone();
   const visit = await assertStillIn(deps, pending, session);
   const refusal = approve ? await refusalOf(deps, visit, session) : denied();
-  return settle(deps, caller, { pending, visit, session, refusal });
+  return settle(deps, caller, { pending, visit, session, approve, refusal });
 }
 
 async function findNamed(deps: Deps, requestId: string, match: Match) {
@@ -96,14 +96,16 @@ interface Settlement {
   readonly pending: Pending;
   readonly visit: Visit;
   readonly session: HostedSession;
-  /** Undefined: consent. */
+  /** What was said. */
+  readonly approve: boolean;
+  /** What the client is told; undefined: consent. */
   readonly refusal: OAuthError | undefined;
 }
 
 async function settle(
   deps: Deps,
   caller: Caller,
-  { pending, visit, session, refusal }: Settlement,
+  { pending, visit, session, approve, refusal }: Settlement,
 ): Promise<{ redirect: string }> {
   const { request } = visit;
   const { client, target, scopes, claimNames } = request;
@@ -132,7 +134,11 @@ async function settle(
         tenantId: client.tenantId,
         action: refusal === undefined ? "oauth.consent_granted" : "oauth.consent_denied",
         resource: { type: "oidc_client", id: client.id },
-        metadata: { client_id: client.clientId, scopes: [...scopes] },
+        metadata: {
+          client_id: client.clientId,
+          scopes: [...scopes],
+          ...(approve && refusal && { reason: "membership" }),
+        },
       });
       return code === undefined ? answer : answerTo(deps, target, { code });
     },
