@@ -103,7 +103,7 @@ describe("03 §17: decision: foreign redirect_uri with approve:false; no pending
       {},
       { origin: server.base },
       { origin: "https://evil.example", "x-csrf-token": token },
-      { origin: server.base, "x-csrf-token": `${token.slice(0, -1)}_` },
+      { origin: server.base, "x-csrf-token": `${token.slice(0, -4)}abcd` },
     ] as Record<string, string>[]) {
       const answer = await bare(headers);
       expect([answer.status, answer.body.error.code]).toEqual([403, "csrf_failed"]);
