@@ -37,8 +37,9 @@ const suite = (name: string, path: string[], env: Step["env"] = {}): Step => ({
 
 /** What talks to a program from outside: on SQLite to the compiled one alone, since from source it would say the same. */
 const OUTSIDE = ["test/binary", "test/cli", "test/counterparts", "test/faults", "test/readme"];
-/** Of those, what depends on the database. */
-const ON_POSTGRES = ["test/counterparts", "test/faults"];
+/** Of those, what depends on the database: from source, and as the binary. */
+const ON_POSTGRES = ["test/faults"];
+const BINARY_ON_POSTGRES = ["test/counterparts"];
 const INSIDE = readdirSync(join(root, "test"), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() || entry.name.endsWith(".test.ts"))
   .map((entry) => `test/${entry.name}`)
@@ -68,17 +69,18 @@ const suiteOn = (database: "SQLite" | "Postgres", env: Step["env"]): Step[] => {
   );
 };
 
-const binaries: readonly Step[] = [
+const built = join(root, "dist/qeetid");
+const builds: readonly Step[] = [
   { name: "build", command: [BUN, "build.ts"] },
   ...(Bun.which("qemu-aarch64") === null
     ? []
     : [{ name: "build for arm64", command: [BUN, "build.ts", "--target", "linux-arm64"] }]),
-  suite("binary", OUTSIDE, {
-    DATABASE_URL: undefined,
-    QEETID_KILL_ROUNDS: "20",
-    QEETID_BINARY: join(root, "dist/qeetid"),
-  }),
 ];
+const binaryOnSqlite = suite("binary", OUTSIDE, {
+  DATABASE_URL: undefined,
+  QEETID_KILL_ROUNDS: "20",
+  QEETID_BINARY: built,
+});
 
 async function run({ name, command, env, isSuite }: Step): Promise<Outcome> {
   const startedAt = performance.now();
@@ -119,17 +121,21 @@ const outcomes: Outcome[] = [];
 const runAll = async (steps: readonly Step[]) => {
   for (const step of steps) outcomes.push(await run(step));
 };
-await runAll([...checks, ...suiteOn("SQLite", { DATABASE_URL: undefined })]);
+await runAll([...checks, ...builds, ...suiteOn("SQLite", { DATABASE_URL: undefined })]);
 const directory = mkdtempSync(join(tmpdir(), "qeetid-postgres-"));
 chmodSync(directory, 0o755); // Postgres runs as another user
 const postgres = await startPostgres(directory);
 try {
-  await runAll(suiteOn("Postgres", { QEETID_TEST_POSTGRES: "1", DATABASE_URL: postgres.url }));
+  const onPostgres = { QEETID_TEST_POSTGRES: "1", DATABASE_URL: postgres.url };
+  await runAll([
+    ...suiteOn("Postgres", onPostgres),
+    suite("binary on Postgres", BINARY_ON_POSTGRES, { ...onPostgres, QEETID_BINARY: built }),
+  ]);
 } finally {
   await postgres.stop();
   rmSync(directory, { recursive: true, force: true });
 }
-await runAll(binaries);
+await runAll([binaryOnSqlite]);
 console.log("");
 for (const { name, passed, failed, skipped, seconds } of outcomes)
   console.log(

@@ -46,6 +46,7 @@ function firstStart({ config, isRootKeyNew }: Started): string {
       `${config.jwtSigningKey === null ? "ES256 and RS256" : "RS256"} signing keys, generated and sealed`,
     ],
     ["  Sign-up", `${SIGN_UP[config.signupMode]}; ${WORKSPACES[config.tenantCreation]}`],
+    ["  OpenID", `issuer ${config.jwtIssuer}; people sign in at ${config.loginBaseUrl}/login`],
     ["  API", `${config.publicUrl}/docs`],
     ["  Mail", mailInWords(config)],
   ];
