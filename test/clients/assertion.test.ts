@@ -52,7 +52,7 @@ describe("RFC 7523 §3", () => {
     ok(await postAssertion(server, await signed(), { client_id: client.clientId }));
   });
 
-  test.each(["ES256", "RS256", "PS256", "EdDSA"])("%s", async (alg) => {
+  test.each(["ES256", "RS256", "PS256", "EdDSA", "Ed25519"])("%s", async (alg) => {
     const own = await clientKey(alg);
     const { clientId } = await register([own]);
     ok(await postAssertion(server, await assertionOf(server, clientId, own)));

@@ -79,6 +79,8 @@ describe("a client's secret", () => {
     expectKnown(await post(server, dummy));
     expectKnown(await post(server, GRANT, basic(spa.clientId, "made up")));
     expectKnown(await post(server, { ...GRANT, client_id: spa.clientId }));
+    const revoke = { token: "any", client_id: spa.clientId, client_secret: "made up" };
+    ok(await post(server, revoke, {}, "/oauth/revoke"));
 
     const unknown = await post(server, GRANT, basic(`qci_${UNKNOWN_ID}`, secret!));
     const wrong = await post(server, GRANT, basic(clientId, "wrong"));

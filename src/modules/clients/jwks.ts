@@ -1,5 +1,5 @@
-/** What algorithms a client may prove itself with, and the keys for them (RFC 7517, RFC 7518). */
-export const ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"] as const;
+/** What a client may prove itself with. RFC 9864 §2.2 names EdDSA by its curve: libraries send either name. */
+export const ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA", "Ed25519"] as const;
 
 export interface Jwks {
   readonly keys: readonly Record<string, unknown>[];

@@ -84,9 +84,9 @@ export function inTheirWords<T>(work: () => T): T {
     return work();
   } catch (error) {
     if (!(error instanceof AppError) || error instanceof OAuthError) throw error;
-    const detail = error.detail ?? "";
-    const aboutRedirects = /\bredirect_uris\b/.test(detail) && !detail.includes("post_logout");
-    const code = aboutRedirects ? "invalid_redirect_uri" : "invalid_client_metadata";
+    const detail = (error.detail ?? "").replace("post_logout_uris", "post_logout_redirect_uris");
+    const isRedirect = /\bredirect_uris\b/.test(detail);
+    const code = isRedirect ? "invalid_redirect_uri" : "invalid_client_metadata";
     throw new OAuthError(code, detail, { cause: error });
   }
 }

@@ -160,7 +160,8 @@ function replaced(deps: Deps, row: store.ClientRow, metadata: Metadata): ClientS
 }
 
 function newInput(metadata: Metadata): ClientInput & { readonly name: string } {
-  const method = metadata.token_endpoint_auth_method ?? "client_secret_basic";
+  // RFC 7591 §2 says client_secret_basic where nothing is said; widespread libraries say nothing and then post it.
+  const method = metadata.token_endpoint_auth_method ?? null;
   // RFC 7591 §2.
   const grantTypes = metadata.grant_types ?? ["authorization_code"];
   assertGrants(grantTypes, metadata);

@@ -17,7 +17,6 @@ import {
 } from "./settings.ts";
 import * as store from "./store.ts";
 
-export { ASSERTION_TYPE } from "./assertion.ts";
 export { authenticateClient, type ClientForm } from "./authenticate.ts";
 export { findClient, findOidcClient } from "./find.ts";
 export { ASSERTION_ALGORITHMS } from "./jwks.ts";

@@ -1,7 +1,7 @@
 /** What a client may be registered with: defaults and rules, for administrators and for RFC 7591 alike. */
 import type { Config } from "../../config.ts";
 import type { TokenAlgorithm } from "../../platform/crypto/keyring.ts";
-import { type FieldError, invalidField } from "../../platform/errors.ts";
+import { invalidField } from "../../platform/errors.ts";
 import type { OAuthClient } from "../../platform/oauth-client.ts";
 import { foldKey, PERMISSIONS } from "../../platform/permissions.ts";
 import { faultOfJwks } from "./jwks.ts";
@@ -156,7 +156,7 @@ function assertUris(config: Pick<Config, "env">, settings: ClientSettings): void
   const isPublic = settings.type === "public";
   const lists = { redirect_uris: settings.redirectUris, post_logout_uris: settings.postLogoutUris };
   for (const [field, uris] of Object.entries(lists))
-    for (const uri of uris) refuse(field, faultOfRedirectUri(uri, { isPublic }));
+    for (const uri of uris) refuse(field, faultOfRedirectUri(uri, { isPublic }), ": an entry");
   const fetched = {
     jwks_uri: settings.jwksUri,
     backchannel_logout_uri: settings.backchannelLogoutUri,
@@ -173,9 +173,8 @@ function assertUris(config: Pick<Config, "env">, settings: ClientSettings): void
     if (uri !== null) refuse(field, faultOfLink(uri, config));
 }
 
-function refuse(field: string, fault: string | undefined): void {
-  if (fault !== undefined) throw invalidField(field, "invalid_url", `${field}: an entry ${fault}`);
+function refuse(field: string, fault: string | undefined, which = ""): void {
+  if (fault !== undefined) throw invalidField(field, "invalid_url", `${field}${which} ${fault}`);
 }
 
-const refused = (field: string, message: string, code: FieldError["code"] = "not_allowed") =>
-  invalidField(field, code, message);
+const refused = (field: string, message: string) => invalidField(field, "not_allowed", message);

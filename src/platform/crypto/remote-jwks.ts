@@ -18,9 +18,9 @@ const REFETCH_PAUSE_MS = 60_000;
 /** A document that could not be fetched is not asked for again by each request. */
 const FAILURE_PAUSE_MS = 10_000;
 const TIMEOUT_MS = 5_000;
-const MAX_BYTES = 128 * 1024;
+const MAX_BYTES = 64 * 1024;
 const MAX_KEYS = 100;
-const MAX_DOCUMENTS = 1_000;
+const MAX_DOCUMENTS = 500;
 
 /** Public keys that other parties publish at an address of theirs (RFC 7517 §5), remembered for five minutes. */
 export class RemoteJwks {
