@@ -6,16 +6,14 @@ import { chromiumPath, faultsOf, launch, openPage } from "../pages/support.ts";
 
 export { chromiumPath, faultsOf, launch, openPage };
 
-export const LIGHT: BrowserContextOptions = { viewport: { width: 1280, height: 800 } };
-export const DARK_PHONE: BrowserContextOptions = {
+const LIGHT: BrowserContextOptions = { viewport: { width: 1280, height: 800 } };
+const DARK_PHONE: BrowserContextOptions = {
   viewport: { width: 360, height: 740 },
   colorScheme: "dark",
 };
-/** Every look that a page must have. */
-export const LOOKS: readonly (readonly [name: string, options: BrowserContextOptions])[] = [
+/** What every page is looked at in: both colours, both widths. */
+const LOOKS: readonly (readonly [name: string, options: BrowserContextOptions])[] = [
   ["light-1280", LIGHT],
-  ["dark-1280", { ...LIGHT, colorScheme: "dark" }],
-  ["light-360", { ...DARK_PHONE, colorScheme: "light" }],
   ["dark-360", DARK_PHONE],
 ];
 
@@ -27,7 +25,10 @@ export async function shoot(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
 }
 
-/** Runs `visit` in every look; each page that it shows is photographed and judged. Answers what was wrong. */
+/**
+ * Runs `visit` wide and light, then narrow and dark; each page that it shows is photographed and judged. Answers what
+ * was wrong.
+ */
 export async function inEveryLook(
   browser: Browser,
   visit: (page: Page, see: (name: string) => Promise<void>) => Promise<void>,
@@ -43,4 +44,18 @@ export async function inEveryLook(
     await context.close();
   }
   return faults;
+}
+
+/** An application: somewhere that answers come back to, and that can open windows. */
+export function startRelyingParty() {
+  const page = () =>
+    new Response(
+      "<!doctype html><html lang=en><title>App</title><main><h1>App</h1></main></html>",
+      {
+        headers: { "content-type": "text/html; charset=utf-8" },
+      },
+    );
+  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: page });
+  const origin = `http://127.0.0.1:${server.port}`;
+  return { origin, redirectUri: `${origin}/callback`, stop: () => server.stop(true) };
 }

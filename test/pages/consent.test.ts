@@ -5,6 +5,7 @@ import {
   authorizeUrl,
   type Browser,
   callbackOf,
+  challengeOf,
   type Screen,
   startProvider,
   type TestClient,
@@ -16,7 +17,7 @@ let server: TestProvider;
 let owner: SignedUp;
 let client: TestClient;
 beforeAll(async () => {
-  server = await startProvider();
+  server = await startProvider({ dynamicRegistration: true });
   owner = await server.fullUser();
   await server.call("PATCH", `/v1/tenants/${owner.tenantId}`, {
     as: owner.token,
@@ -113,7 +114,7 @@ describe("sign-in for a client", () => {
 });
 
 describe("consent", () => {
-  test("names client, tenant, account, scopes and where it goes on; Pictures of strangers are not loaded", async () => {
+  test("names client, tenant, account, scopes and where it goes on", async () => {
     const { screen } = await toConsent({ scope: ALL_SCOPES });
     expect(screen.url).toStartWith(`${server.base}/consent?request_id=`);
     for (const words of [
@@ -236,7 +237,38 @@ describe("consent", () => {
     expect((await stranger.visit(screen.url)).status).toBe(400);
   });
 
-  test("a picture of an administrator's client is let in, by its origin alone; a client's own is not", async () => {
+  test("a client that registered itself: a warning in place of a name to trust, and no picture", async () => {
+    const as = owner.token;
+    const registered = await server.call("POST", "/v1/oauth/register", {
+      as,
+      body: {
+        client_name: "Your Bank",
+        redirect_uris: ["https://stranger.example/callback"],
+        logo_uri: "https://cdn.example/bank.png",
+      },
+    });
+    expect(registered.status).toBe(201);
+    const { client_id: clientId } = registered.body;
+    const stranger = { ...client, clientId, redirectUri: "https://stranger.example/callback" };
+    const browser = server.browser();
+    const screen = await browser.signIn(
+      await browser.open(
+        authorizeUrl(stranger, {
+          scope: undefined,
+          code_challenge: challengeOf("v".repeat(43)),
+          code_challenge_method: "S256",
+        }),
+      ),
+      owner,
+    );
+    expect(screen.body).toContain("nobody has checked who is behind it");
+    expect(screen.body).not.toContain("Registered by an administrator");
+    expect(screen.body).toContain("<strong>stranger.example</strong>");
+    expect(screen.body).not.toContain("<img");
+    expect(screen.headers.get("content-security-policy")).toContain("img-src 'self';");
+  });
+
+  test("a picture of an administrator's client is let in, by its origin alone", async () => {
     const pictured = await server.createClient(owner, {
       name: "Pictured",
       logo_uri: "https://cdn.example/logo.png",

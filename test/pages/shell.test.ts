@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { languageOf } from "../../src/platform/pages/language.ts";
+import { languageFor, languageOf } from "../../src/platform/pages/language.ts";
+import { shortened } from "../../src/platform/pages/parts.tsx";
 import { pageServer } from "./support.ts";
 
 describe("language", () => {
@@ -20,6 +21,26 @@ describe("language", () => {
 
   test("no header at all is English", () => expect(languageOf(new Headers())).toBe("en"));
 });
+
+describe("language of a request", () => {
+  test.each([
+    [["de-AT", "en"], "en", "de"],
+    [["fr", "en-GB"], "de", "en"],
+    [["fr", "", "x y"], "de", "de"],
+    [[], "de", "de"],
+    [["DE"], "en", "de"],
+  ] as const)("ui_locales %p before Accept-Language %p: %p", (locales, header, language) => {
+    expect(languageFor(new Headers({ "accept-language": header }), locales)).toBe(language);
+  });
+});
+
+test.each([
+  ["Engine Notes", "Engine Notes"],
+  ["x".repeat(64), "x".repeat(64)],
+  ["x".repeat(65), `${"x".repeat(63)}…`],
+  ["🦊".repeat(100), `${"🦊".repeat(63)}…`],
+  [`${"x".repeat(62)} ${"y".repeat(100)}`, `${"x".repeat(62)}…`],
+])("a name as far as it helps: %p", (name, shown) => expect(shortened(name)).toBe(shown));
 
 describe("assets", () => {
   let server: Awaited<ReturnType<typeof pageServer>>;

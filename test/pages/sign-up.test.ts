@@ -35,8 +35,11 @@ async function toForm(browser: Browser, client = open): Promise<Screen> {
   if (link === undefined) throw new Error("no link to sign up");
   return browser.visit(link.replaceAll("&amp;", "&"));
 }
-const fill = (browser: Browser, form: Screen, values: Record<string, string>) =>
-  browser.submit(form, "signup-submit", { password: PASSWORD, ...values });
+const fill = (
+  browser: Browser,
+  form: Screen,
+  values: { email: string; password?: string; display_name?: string },
+) => browser.submit(form, "signup-submit", { password: PASSWORD, ...values });
 
 test("the account is at home in the client's tenant, signed in, and back in the flow", async () => {
   const browser = server.browser();
@@ -80,14 +83,15 @@ test("an address in use: no word of whose it is, no session, and its owner is to
 });
 
 test.each([
-  [{ email: "someone" }, "email-error"],
-  [{ email: "a@example.com", password: "short" }, "password-error"],
-  [{ email: "a@example.com", password: "password" }, "password-error"],
-  [{ email: "a@example.com", password: "x".repeat(257) }, "password-error"],
-  [{ email: "a@example.com", display_name: "x".repeat(201) }, "display_name-error"],
-])("what is wrong is said at its field: %p", async (values, id) => {
+  { wrong: "no address", values: { email: "someone" }, id: "email-error" },
+  { wrong: "short", values: { password: "short" }, id: "password-error" },
+  { wrong: "weak", values: { password: "password" }, id: "password-error" },
+  { wrong: "long", values: { password: "x".repeat(257) }, id: "password-error" },
+  { wrong: "long name", values: { display_name: "x".repeat(201) }, id: "display_name-error" },
+])("what is wrong is said at its field: $wrong", async ({ values, id }) => {
   const browser = server.browser();
-  const refused = await fill(browser, await toForm(browser), values as Record<string, string>);
+  const form = await toForm(browser);
+  const refused = await fill(browser, form, { email: "a@example.com", ...values });
   expect([refused.status, refused.body.includes(`id="${id}"`)]).toEqual([422, true]);
   expect(refused.forms[0]!.fields.password).toBeFalsy();
 });

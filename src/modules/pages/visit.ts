@@ -3,7 +3,7 @@ import type { Deps } from "../../deps.ts";
 import type { Design } from "../../platform/pages/design.ts";
 import { csrfTokenFor, isFormOurs } from "../../platform/pages/form.tsx";
 import { type Language, languageFor } from "../../platform/pages/language.ts";
-import { type Page, renderPage } from "../../platform/pages/page.ts";
+import { FOR_POPUPS, type Page, renderPage } from "../../platform/pages/page.ts";
 
 export interface Incoming {
   readonly request: Request;
@@ -38,6 +38,8 @@ export function visitOf(deps: Deps, incoming: Incoming, setting: Setting = {}): 
     show: (page) => renderPage(deps, incoming, { language, design, inFlow, ...page }),
     redirect(address) {
       set.status = 303;
+      // Browsers heed it on redirects too.
+      if (inFlow) set.headers["cross-origin-opener-policy"] = FOR_POPUPS;
       set.headers.location = address;
       return "";
     },

@@ -24,7 +24,7 @@ const TEXTS: Translated<ErrorTexts> = {
       unprocessable:
         "The address or the form is incomplete or no longer valid. Please go back to where you came from and start again.",
       csrf_failed:
-        "This form was not sent from this site. Please open the link from the message again.",
+        "This form was not sent from this site. Please go back to where you came from and start again.",
       forbidden: "You are not allowed to do this.",
       not_found: "There is nothing at this address.",
       too_many_requests: "That was too often in a short time. Please wait a moment and try again.",
@@ -42,7 +42,7 @@ const TEXTS: Translated<ErrorTexts> = {
       unprocessable:
         "Adresse oder Formular sind unvollständig oder nicht mehr gültig. Bitte gehen Sie dorthin zurück, woher Sie kamen, und beginnen Sie noch einmal.",
       csrf_failed:
-        "Dieses Formular kam nicht von dieser Seite. Bitte öffnen Sie den Link aus der Nachricht noch einmal.",
+        "Dieses Formular kam nicht von dieser Seite. Bitte gehen Sie dorthin zurück, woher Sie kamen, und beginnen Sie noch einmal.",
       forbidden: "Das dürfen Sie nicht.",
       not_found: "Unter dieser Adresse gibt es nichts.",
       too_many_requests:

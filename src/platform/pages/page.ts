@@ -47,6 +47,9 @@ export const PAGE_HEADERS = {
   vary: "Origin, Accept-Language",
 } as const;
 
+/** Cross-Origin-Opener-Policy, contract 03 §2: `same-origin` would cut a popup from the application that opened it. */
+export const FOR_POPUPS = "unsafe-none";
+
 /** Renders a page and sets its headers. */
 export async function renderPage(
   { config }: Pick<Deps, "config">,
@@ -58,8 +61,7 @@ export async function renderPage(
   const pictures = [page.picture, design?.logoUrl].flatMap((one) => originOf(one) ?? []);
   if (pictures.length > 0 || script !== undefined)
     set.headers["content-security-policy"] = policyOf(pictures, script);
-  // Contract 03 §2: `same-origin` would cut a popup from the application that opened it.
-  if (inFlow) set.headers["cross-origin-opener-policy"] = "unsafe-none";
+  if (inFlow) set.headers["cross-origin-opener-policy"] = FOR_POPUPS;
   set.status = status;
   const language = page.language ?? languageOf(request.headers);
   const { serviceName } = config;

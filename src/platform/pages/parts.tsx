@@ -24,6 +24,18 @@ const colourOf = (name: string): number => Number(Bun.hash(name) % BigInt(COLOUR
 const initialOf = (name: string): string =>
   (/[\p{L}\p{N}]\p{M}*/u.exec(name)?.[0] ?? "?").toLocaleUpperCase("en");
 
+const MOST_CHARACTERS = 64;
+
+/** A name as far as it helps: those of clients and tenants may take 200 characters. */
+export function shortened(name: string): string {
+  const characters = Array.from(name); // whole ones, also beyond 16 bits
+  if (characters.length <= MOST_CHARACTERS) return name;
+  return `${characters
+    .slice(0, MOST_CHARACTERS - 1)
+    .join("")
+    .trimEnd()}…`;
+}
+
 interface TileProps {
   readonly name: string;
   /** An https address; without one the initial stands in. */
@@ -62,10 +74,10 @@ export function Account({ person, children }: { person: Person; children?: React
     <>
       <Tile name={name ?? email} round size="small" />
       <span className="who">
-        {name === undefined ? null : <span className="who-name">{name}</span>}
+        {name === undefined ? null : <span className="who-name">{shortened(name)}</span>}
         <span className={name === undefined ? "who-name" : "who-email"}>{email}</span>
+        {children}
       </span>
-      {children}
     </>
   );
 }

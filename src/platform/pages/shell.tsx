@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import type { Design } from "./design.ts";
 import type { Language } from "./language.ts";
-import { Icon, Tile } from "./parts.tsx";
+import { Icon, shortened, Tile } from "./parts.tsx";
 
 interface ShellProps {
   readonly language: Language;
@@ -28,7 +28,7 @@ export function Shell(props: ShellProps) {
     <html lang={language} dir="ltr">
       <head>
         <meta charSet="utf-8" />
-        <title>{`${title} · ${design?.name ?? serviceName}`}</title>
+        <title>{`${title} · ${shortened(design?.name ?? serviceName)}`}</title>
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <link rel="icon" href={icon} type="image/svg+xml" />
@@ -82,7 +82,7 @@ function Brand({ design: { name, logoUrl } }: { design: Design }) {
   return (
     <>
       <Tile name={name} picture={logoUrl} size="small" />
-      <span>{name}</span>
+      <span>{shortened(name)}</span>
     </>
   );
 }

@@ -9,7 +9,7 @@ interface AccessTexts {
   readonly unverified: string;
   readonly account: string;
   readonly another: string;
-  readonly allows: (client: ReactNode) => ReactNode;
+  readonly allows: string;
   readonly nothing: string;
   readonly details: (list: string) => string;
   readonly continues: (host: ReactNode) => ReactNode;
@@ -30,7 +30,7 @@ export const TEXTS: Translated<AccessTexts> = {
       "This application registered itself, and nobody has checked who is behind it. Go on only if you trust where you came from.",
     account: "Your account",
     another: "Use another account",
-    allows: (client) => <>This allows {client} to:</>,
+    allows: "It will be able to:",
     nothing: "Sign you in",
     details: (list) => `See these details: ${list}`,
     continues: (host) => <>You continue at {host}.</>,
@@ -53,7 +53,7 @@ export const TEXTS: Translated<AccessTexts> = {
       "Diese Anwendung hat sich selbst eingetragen, und niemand hat geprüft, wer dahintersteht. Machen Sie nur weiter, wenn Sie der Stelle trauen, von der Sie kommen.",
     account: "Ihr Konto",
     another: "Anderes Konto verwenden",
-    allows: (client) => <>Damit darf {client}:</>,
+    allows: "Die Anwendung darf dann:",
     nothing: "Sie anmelden",
     details: (list) => `Diese Angaben sehen: ${list}`,
     continues: (host) => <>Weiter geht es bei {host}.</>,

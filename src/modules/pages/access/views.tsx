@@ -2,7 +2,7 @@
 import type { ReactNode } from "react";
 import type { OAuthClient } from "../../../platform/oauth-client.ts";
 import type { Language } from "../../../platform/pages/language.ts";
-import { Account, Icon, type Person, Tile } from "../../../platform/pages/parts.tsx";
+import { Account, Icon, type Person, shortened, Tile } from "../../../platform/pages/parts.tsx";
 import { Notice } from "../../../platform/pages/shell.tsx";
 import { inOrder, textOfClaims, textOfScope } from "./scopes.ts";
 import { TEXTS } from "./texts.tsx";
@@ -32,7 +32,7 @@ export function Origin({ client, language }: { client: OAuthClient; language: La
   return (
     <p className="origin">
       <Icon name="check" />
-      <span>{registered(<strong>{client.tenantName}</strong>)}</span>
+      <span>{registered(<strong>{shortened(client.tenantName)}</strong>)}</span>
     </p>
   );
 }
@@ -61,19 +61,18 @@ export function Answering({ person, another, language }: AsPerson) {
 }
 
 interface Asked {
-  readonly client: OAuthClient;
   readonly scopes: readonly string[];
   readonly claimNames?: readonly string[];
   readonly language: Language;
 }
 
 /** What the client will be able to do. */
-export function Wishes({ client, scopes, claimNames = [], language }: Asked) {
+export function Wishes({ scopes, claimNames = [], language }: Asked) {
   const texts = TEXTS[language];
   const details = textOfClaims(claimNames, language);
   return (
     <section className="wishes">
-      <h2>{texts.allows(client.name)}</h2>
+      <h2>{texts.allows}</h2>
       <ul>
         {inOrder(scopes).map((scope) => {
           const text = textOfScope(scope, language);

@@ -2,7 +2,7 @@ import type { OAuthClient } from "../../../platform/oauth-client.ts";
 import { Carried, CSRF_FIELD } from "../../../platform/pages/form.tsx";
 import type { Language } from "../../../platform/pages/language.ts";
 import type { Page } from "../../../platform/pages/page.ts";
-import type { Person } from "../../../platform/pages/parts.tsx";
+import { type Person, shortened } from "../../../platform/pages/parts.tsx";
 import { Card, Notice } from "../../../platform/pages/shell.tsx";
 import { TEXTS } from "../access/texts.tsx";
 import {
@@ -39,7 +39,7 @@ export function consentPage(view: ConsentView): Page {
     picture: pictureOf(client),
     body: (
       <Card
-        heading={texts.heading(client.name)}
+        heading={texts.heading(shortened(client.name))}
         above={<Parties client={client} person={person} />}
       >
         <Origin client={client} language={language} />

@@ -2,7 +2,7 @@ import { Fragment, type ReactNode } from "react";
 import { Carried, CSRF_FIELD } from "../../../platform/pages/form.tsx";
 import type { Language } from "../../../platform/pages/language.ts";
 import type { Page } from "../../../platform/pages/page.ts";
-import { Account, type Person, Plus } from "../../../platform/pages/parts.tsx";
+import { Account, type Person, Plus, shortened } from "../../../platform/pages/parts.tsx";
 import { Card, Notice } from "../../../platform/pages/shell.tsx";
 import { addressOf } from "../visit.ts";
 import type { SignInForm, SignInMethod } from "./methods.tsx";
@@ -77,7 +77,7 @@ export function signInPage(view: SignInView): Page {
 
 export function purposeOf(purpose: Purpose, language: Language): ReactNode {
   const { to } = TEXTS[language];
-  if (purpose.kind === "client") return to.client(<strong>{purpose.name}</strong>);
+  if (purpose.kind === "client") return to.client(<strong>{shortened(purpose.name)}</strong>);
   return purpose.kind === "device" ? to.device : to.account(<strong>{purpose.service}</strong>);
 }
 

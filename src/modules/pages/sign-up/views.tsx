@@ -2,6 +2,7 @@ import type { OAuthClient } from "../../../platform/oauth-client.ts";
 import { Carried, CSRF_FIELD, Field, NewPasswordField } from "../../../platform/pages/form.tsx";
 import type { Language } from "../../../platform/pages/language.ts";
 import type { Page } from "../../../platform/pages/page.ts";
+import { shortened } from "../../../platform/pages/parts.tsx";
 import { Card, Notice } from "../../../platform/pages/shell.tsx";
 import { addressOf } from "../visit.ts";
 import { TEXTS } from "./texts.tsx";
@@ -30,7 +31,10 @@ export function signUpPage(view: SignUpView): Page {
     body: (
       <Card heading={texts.title}>
         <p className="lead">
-          {texts.intro(<strong>{client.name}</strong>, <strong>{client.tenantName}</strong>)}
+          {texts.intro(
+            <strong>{shortened(client.name)}</strong>,
+            <strong>{shortened(client.tenantName)}</strong>,
+          )}
         </p>
         {fault === undefined ? null : <Notice kind="error">{fault}</Notice>}
         <form method="post" action="/signup">
