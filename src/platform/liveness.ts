@@ -1,11 +1,17 @@
 import { and, eq, isNull } from "drizzle-orm";
 import type { Tx } from "../../db/client.ts";
-import { apiKeys, oidcClients, servicePrincipals, sessions } from "../../db/schema/index.ts";
+import {
+  apiKeys,
+  oauthGrants,
+  oidcClients,
+  servicePrincipals,
+  sessions,
+} from "../../db/schema/index.ts";
 import { AppError } from "./errors.ts";
 import type { Actor } from "./permissions.ts";
 
 /**
- * For a transaction that hands out lasting power: refuses a session, key, principal or client that ended since it was
+ * For a transaction that hands out lasting power: refuses a session, key, machine or grant that ended since it was
  * looked at, as it may have in another instance up to five seconds ago. Else its last request would outlive it. Throws
  * `unauthorized`.
  */
@@ -13,12 +19,17 @@ export async function assertStillGood(tx: Tx, actor: Actor): Promise<void> {
   if (!(await isStillGood(tx, actor))) throw new AppError("unauthorized");
 }
 
-async function isStillGood(tx: Tx, { kind, subject, sessionId }: Actor): Promise<boolean> {
+async function isStillGood(tx: Tx, actor: Actor): Promise<boolean> {
+  const { kind, subject, sessionId, grantId } = actor;
   if (kind === "api_key") {
     const isGood = and(eq(apiKeys.id, subject), isNull(apiKeys.revokedAt));
     return (await tx.select({ id: apiKeys.id }).from(apiKeys).where(isGood)).length === 1;
   }
   if (kind === "service") return (await machineOf(tx, subject))?.endedAt === null;
+  if (kind === "oauth" && grantId !== undefined) {
+    const isGood = and(eq(oauthGrants.id, grantId), isNull(oauthGrants.revokedAt));
+    return (await tx.select({ id: oauthGrants.id }).from(oauthGrants).where(isGood)).length === 1;
+  }
   if (sessionId === null) return true;
   const isGood = and(eq(sessions.id, sessionId), isNull(sessions.revokedAt));
   return (await tx.select({ id: sessions.id }).from(sessions).where(isGood)).length === 1;
