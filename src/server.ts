@@ -12,6 +12,7 @@ import { deviceAuthorizationRoutes, deviceRoutes } from "./modules/devices/route
 import { healthRoutes } from "./modules/health/routes.ts";
 import { introspectionRoutes } from "./modules/introspection/routes.ts";
 import { keyRoutes, signingKeyRoutes } from "./modules/keys/routes.ts";
+import { logoutPageRoutes, logoutRoutes } from "./modules/logout/routes.ts";
 import { mailboxRoutes } from "./modules/mailbox/routes.ts";
 import { metadataRoutes, userInfoRoutes } from "./modules/oidc/routes.ts";
 import { dispatcherJob } from "./modules/outbox/dispatcher.ts";
@@ -59,11 +60,13 @@ const routeGroups: readonly RouteGroup[] = [
   metadataRoutes,
   keyRoutes,
   userInfoRoutes,
+  introspectionRoutes,
+  logoutRoutes,
   deviceAuthorizationRoutes,
   deviceRoutes,
-  introspectionRoutes,
   healthRoutes,
   ...pageRoutes,
+  logoutPageRoutes,
   assetRoutes,
   docsRoutes,
   documentRoutes,

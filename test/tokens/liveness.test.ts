@@ -132,13 +132,18 @@ describe("revocation", () => {
 });
 
 describe("what ends around a grant", () => {
-  test("the hosted session: online grants, and every client of it is told once", async () => {
+  test("the hosted session: online grants, access tokens of the others, and every client is told once", async () => {
     const ada = await person();
     const tokens = [await newTokens(server, ada), await newTokens(server, ada)];
     const offline = await newTokens(server, ada, { scopes: ["openid", "offline_access"] });
     await server.deps.db.transaction((tx) => endGrantsOfSession(server.deps, tx, ada.sessionId));
-    for (const { access_token: token } of tokens) expect(await isLive(token)).toBe(false);
-    expect(await isLive(offline.access_token)).toBe(true);
+    for (const { access_token: token } of [...tokens, offline])
+      expect(await isLive(token)).toBe(false);
+    for (const { refresh_token: token } of tokens)
+      expectOAuthError(await refresh(server, client, token), "invalid_grant");
+    const { body: next } = ok(await refresh(server, client, offline.refresh_token));
+    expect(await isLive(next.access_token)).toBe(true);
+    expect(decodeJwt(next.id_token).sid).not.toBe(decodeJwt(offline.id_token).sid);
     const told = await logouts(ada.userId);
     expect(told.map(({ sid }) => sid)).toEqual([String(decodeJwt(offline.id_token).sid)]);
   });

@@ -209,7 +209,8 @@ export async function endHostedSession(deps: Deps, actor: Actor, id: string): Pr
     async (tx) => {
       const ended = await hosted.deleteLoginSession(tx, { id, userId: actor.userId! });
       if (!ended) throw new AppError("not_found");
-      await hostedEnded(deps, tx, actor, ended);
+      await endGrantsOfSession(deps, tx, ended.id);
+      await auditHostedEnd(deps, tx, actor, ended);
     },
     { serializeOn: "platform" },
   );
@@ -221,23 +222,46 @@ export async function endHostedSessionOf(deps: Deps, caller: Caller, token: stri
   await deps.db.transaction(
     async (tx) => {
       const ended = await hosted.deleteLoginSession(tx, { tokenHash });
-      if (ended) await hostedEnded(deps, tx, userAuthor(caller, ended.userId), ended);
+      if (!ended) return;
+      await endGrantsOfSession(deps, tx, ended.id);
+      await auditHostedEnd(deps, tx, userAuthor(caller, ended.userId), ended);
     },
     { serializeOn: "platform" },
   );
 }
 
-/** What a hosted session gave to clients ends with it, and they are told (contract 03 §12.5). */
-async function hostedEnded(
+/**
+ * Ends hosted sessions in the caller's transaction. What they gave to clients ends with them, and the clients are told
+ * (contract 03 §12.5). Answers those that had not ended before, for `auditHostedEnds`.
+ */
+export async function endHostedSessionsIn(
   deps: Deps,
   tx: Tx,
-  by: Author,
-  { id }: hosted.LoginSessionRow,
+  sessions: readonly { readonly id: string; readonly userId: string }[],
+): Promise<hosted.LoginSessionRow[]> {
+  const ended: hosted.LoginSessionRow[] = [];
+  for (const { id, userId } of sessions) {
+    const row = await hosted.deleteLoginSession(tx, { id, userId });
+    if (!row) continue;
+    await endGrantsOfSession(deps, tx, row.id);
+    ended.push(row);
+  }
+  return ended;
+}
+
+/** The last thing in the transaction: `recordAudit` says why. */
+export async function auditHostedEnds(
+  deps: Deps,
+  tx: Tx,
+  caller: Caller,
+  ended: readonly hosted.LoginSessionRow[],
 ): Promise<void> {
-  await endGrantsOfSession(deps, tx, id);
-  await recordAudit(deps, tx, by, {
+  for (const row of ended) await auditHostedEnd(deps, tx, userAuthor(caller, row.userId), row);
+}
+
+const auditHostedEnd = (deps: Deps, tx: Tx, by: Author, { id }: hosted.LoginSessionRow) =>
+  recordAudit(deps, tx, by, {
     tenantId: null,
     action: "auth.sso_session_ended",
     resource: { type: "login_session", id },
   });
-}

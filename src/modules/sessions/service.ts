@@ -10,8 +10,10 @@ export {
 } from "./hosted.ts";
 export { countersOf, guarded } from "./lockout.ts";
 export {
+  auditHostedEnds,
   endHostedSession,
   endHostedSessionOf,
+  endHostedSessionsIn,
   endOtherSessions,
   endSession,
   listHostedSessions,

@@ -198,6 +198,14 @@ export const grantsOfSession = (q: Reader, loginSessionId: string): Promise<Ende
     .from(oauthGrants)
     .where(and(eq(oauthGrants.loginSessionId, loginSessionId), isNull(oauthGrants.revokedAt)));
 
+/** The hosted session is over for it: `sid` takes the place of the session's. */
+export async function detachGrant(
+  tx: Tx,
+  { id, sid }: { readonly id: string; readonly sid: string },
+): Promise<void> {
+  await tx.update(oauthGrants).set({ loginSessionId: null, sid }).where(eq(oauthGrants.id, id));
+}
+
 export async function findGrantOfCode(
   q: Reader,
   codeHash: string,

@@ -143,7 +143,10 @@ const tagsOf = (ended: readonly store.EndedGrant[]): string[] =>
     ? ended.map(({ id }) => `grant:${id}`)
     : [...new Set(ended.map(({ tenantId }) => `tenant:${tenantId}`))];
 
-/** A hosted session ended, and its clients are told: what it gave to clients ends too, but for what outlives a sign-out (contract 03 §12.5). */
+/**
+ * A hosted session ended, and its clients are told: what it gave to clients ends too, but for the refresh tokens that
+ * outlive a sign-out (contract 03 §12.5). Their grants go on under a `sid` of their own, which no access token from before has.
+ */
 export async function endGrantsOfSession(
   deps: Deps,
   tx: Tx,
@@ -152,6 +155,10 @@ export async function endGrantsOfSession(
   // All clients hear of it, those too whose grant stays: they signed the user in with this session.
   const logins = await store.grantsOfSession(tx, loginSessionId);
   await endGrants(deps, tx, { loginSessionId, onlyOnline: true }, "logout");
+  for (const { id } of await store.grantsOfSession(tx, loginSessionId)) {
+    await store.detachGrant(tx, { id, sid: deps.random.uuid() });
+    tx.afterCommit(() => deps.principals.forget(`grant:${id}`));
+  }
   await queueBackchannelLogouts(deps, tx, logins);
 }
 

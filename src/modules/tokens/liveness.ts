@@ -41,6 +41,8 @@ async function liveGrant(deps: Deps, token: AccessToken): Promise<LiveAccessToke
   if (token.grantId === null) return undefined;
   const grant = await findLiveGrant(deps.db.read, token.grantId, token.tokenId);
   if (grant === undefined || grant.userId !== token.userId) return undefined;
+  // Issued in a hosted session that has ended, to a grant that goes on without it.
+  if (token.sessionId !== grant.sid) return undefined;
   // Contract 00 §28: a token that was exchanged is another client's than the grant, and needs both.
   const isExchanged = token.clientId !== null && token.clientId !== grant.clientId;
   if (isExchanged && !(await findClient(deps, token.clientId))) return undefined;

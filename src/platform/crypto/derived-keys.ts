@@ -1,6 +1,6 @@
 import { createHmac, hkdfSync } from "node:crypto";
 
-const PURPOSES = ["csrf", "otp", "lockout", "known", "cursor", "sms", "sid"] as const;
+const PURPOSES = ["csrf", "otp", "lockout", "known", "cursor", "sms", "sid", "logout"] as const;
 export type KeyPurpose = (typeof PURPOSES)[number];
 
 /** One HMAC key a purpose: what is signed for one can't pass for another. */
