@@ -114,7 +114,7 @@ function expectChallenge(answer: Answer): void {
 }
 
 describe("RFC 9449 §5: the token request", () => {
-  test.each(["ES256", "ES384", "EdDSA", "RS256", "PS256"])(
+  test.each(["ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256"])(
     "%s: the access token names the key; token_type is DPoP",
     async (alg) => {
       const one = alg === "ES256" ? key : await dpopKey(server.clock, alg);

@@ -5,7 +5,7 @@ import { OAuthError } from "../errors.ts";
 import { presentOnce } from "../presented.ts";
 
 /** Asymmetric ones that WebCrypto knows; `none` and HS* prove nothing (RFC 9449 §4.3). */
-export const DPOP_ALGORITHMS = ["ES256", "ES384", "EdDSA", "RS256", "PS256"] as const;
+export const DPOP_ALGORITHMS = ["ES256", "ES384", "Ed25519", "EdDSA", "RS256", "PS256"] as const;
 
 /** A proof is made for one request and used at once. */
 const MAX_AGE_SECONDS = 60;
