@@ -295,11 +295,12 @@ describe("POST /v1/oauth/authorize", () => {
 });
 
 describe("03 §17: Host: evil on discovery and authorize", () => {
-  test("authorize: issuer and return_to unchanged", async () => {
+  test("04 §10: Host: evil or forged X-Forwarded-Proto never changes a redirect URI or return_to", async () => {
     const answer = await server.call("GET", authorizeUrl(client, PKCE), {
       headers: {
         host: "evil.example",
         "x-forwarded-host": "evil.example",
+        "x-forwarded-proto": "https",
         forwarded: "host=evil.example;proto=https",
       },
     });
@@ -327,6 +328,27 @@ describe("what waits", () => {
         `^${server.base}/v1/oauth/authorize\\?client_id=${client.clientId}&request_id=[\\w-]{43}$`,
       ),
     );
+  });
+
+  test("what is long does not make an address that no server takes", async () => {
+    const one = server.browser();
+    const post = (parameters: Parameters) =>
+      one.postFrom("/v1/oauth/authorize", {
+        client_id: client.clientId,
+        redirect_uri: client.redirectUri,
+        response_type: "code",
+        ...(parameters as Record<string, string>),
+      });
+    const state = "☃".repeat(2_048);
+    const signInPage = await post({ state, login_hint: "a".repeat(8_192) });
+    expect([signInPage.status, signInPage.forms.length > 0]).toEqual([200, true]);
+    await signIn(server, one, owner);
+    server.clock.advance(1_000);
+    const consentPage = await post({ state, prompt: "consent" });
+    expect([consentPage.status, "consent-allow" in (consentPage.forms[0]?.controls ?? {})]).toEqual(
+      [200, true],
+    );
+    expect(callbackOf(await one.allow(consentPage)).state).toBe(state);
   });
 
   test("cookie qe_ar: HttpOnly, Lax, half an hour, one for all requests of a browser", async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import { oidcAuthorizationCodes, pushedRequests } from "../../db/schema/index.ts";
 import { hashToken } from "../../src/platform/crypto/tokens.ts";
+import { dpopKey } from "../dpop/support.ts";
 import {
   authorizeUrl,
   type Browser,
@@ -225,6 +226,43 @@ describe("RFC 9126 §2.3: refused at once, flat", () => {
     const id_token_hint = await idTokenFor(server, client, owner.userId);
     const { body } = await push(client, { id_token_hint });
     expect(stageOf(await bring(body.request_uri))).toBe("callback");
+  });
+});
+
+describe("RFC 9449 §10.1: a proof of the key that the code will be bound to", () => {
+  const jktOf = async (answer: { headers: Headers }) => {
+    const [row] = await server.deps.db.read
+      .select()
+      .from(oidcAuthorizationCodes)
+      .where(eq(oidcAuthorizationCodes.codeHash, hashToken(paramsOf(answer).code ?? "")));
+    return row?.dpopJkt;
+  };
+
+  test("by header, by dpop_jkt, or by both alike", async () => {
+    const key = await dpopKey(server.clock);
+    for (const [parameters, hasProof] of [
+      [{}, true],
+      [{ dpop_jkt: key.jkt }, false],
+      [{ dpop_jkt: key.jkt }, true],
+    ] as const) {
+      const proof = await key.proof({ url: server.base + PATH });
+      const headers = hasProof ? { dpop: proof } : undefined;
+      const { body } = await push(client, parameters, "basic", headers);
+      expect(await jktOf(await bring(body.request_uri))).toBe(key.jkt);
+    }
+  });
+
+  test("two keys, a proof for elsewhere, a proof twice: refused", async () => {
+    const [key, another] = [await dpopKey(server.clock), await dpopKey(server.clock)];
+    const refused = async (proof: string, parameters: Parameters = {}) => {
+      const { status, body } = await push(client, parameters, "basic", { dpop: proof });
+      expect([status, body.error]).toEqual([400, "invalid_dpop_proof"]);
+    };
+    await refused(await key.proof({ url: server.base + PATH }), { dpop_jkt: another.jkt });
+    await refused(await key.proof({ url: `${server.base}/v1/oauth/token` }));
+    const once = await key.proof({ url: server.base + PATH });
+    expect((await push(client, {}, "basic", { dpop: once })).status).toBe(201);
+    await refused(once);
   });
 });
 

@@ -90,14 +90,29 @@ export function isOfBrowser({ browserHash }: store.RequestRow, browser: string |
 export const reentryUrl = (deps: Pick<Deps, "config">, clientId: string, requestId: string) =>
   withQuery(deps.config.publicUrl + AUTHORIZE_PATH, { client_id: clientId, request_id: requestId });
 
+/**
+ * Beyond this, servers refuse an address (ours at 16 KiB of head), and a person would stand before an error that nobody
+ * wrote for them: what the page can do without is left out.
+ */
+const MAX_ADDRESS = 6_000;
+
+function pageAddress(
+  page: string,
+  needed: Readonly<Record<string, string | undefined>>,
+  told: Readonly<Record<string, string | undefined>>,
+): string {
+  const full = withQuery(page, { ...needed, ...told });
+  return full.length <= MAX_ADDRESS ? full : withQuery(page, needed);
+}
+
 /** Step 11: the page that signs somebody in and then goes to `return_to`. */
 export function loginAddress(
   deps: Pick<Deps, "config">,
   { client, loginHint, uiLocales }: AuthorizationRequest,
   requestId: string,
 ): string {
-  return withQuery(`${deps.config.loginBaseUrl}/login`, {
-    return_to: reentryUrl(deps, client.clientId, requestId),
+  const needed = { return_to: reentryUrl(deps, client.clientId, requestId) };
+  return pageAddress(`${deps.config.loginBaseUrl}/login`, needed, {
     login_hint: loginHint ?? undefined,
     ui_locales: uiLocales.length > 0 ? uiLocales.join(" ") : undefined,
   });
@@ -115,12 +130,12 @@ export const DECIDED_BY = [
 ] as const;
 
 /** Step 14. */
-export const consentAddress = (
+export function consentAddress(
   deps: Pick<Deps, "config">,
-  { parameters }: AuthorizationRequest,
+  { client, parameters }: AuthorizationRequest,
   requestId: string,
-): string =>
-  withQuery(`${deps.config.loginBaseUrl}/consent`, {
-    request_id: requestId,
-    ...Object.fromEntries(DECIDED_BY.map((name) => [name, one(parameters, name)])),
-  });
+): string {
+  const needed = { request_id: requestId, client_id: client.clientId };
+  const told = Object.fromEntries(DECIDED_BY.map((name) => [name, one(parameters, name)]));
+  return pageAddress(`${deps.config.loginBaseUrl}/consent`, needed, told);
+}

@@ -11,7 +11,7 @@ import { targetOf } from "./target.ts";
 
 const URN = "urn:ietf:params:oauth:request_uri:";
 const LIFE_SECONDS = 90;
-export const PUSH_PATH = "/v1/oauth/par";
+const PUSH_PATH = "/v1/oauth/par";
 
 export const isPushedUri = (uri: string): boolean => uri.startsWith(URN);
 

@@ -9,6 +9,6 @@ export {
   type PendingRequest,
 } from "./context.ts";
 export { type Decision, decide, type Match } from "./decide.ts";
-export { PUSH_PATH, pushRequest } from "./pushed.ts";
+export { pushRequest } from "./pushed.ts";
 export { authorizationSubjectData } from "./subject-data.ts";
 export type { Outcome } from "./target.ts";
