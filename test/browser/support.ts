@@ -31,12 +31,14 @@ export async function shoot(page: Page, name: string): Promise<void> {
  */
 export async function inEveryLook(
   browser: Browser,
-  visit: (page: Page, see: (name: string) => Promise<void>) => Promise<void>,
+  visit: (page: Page, see: (name: string, heading: string) => Promise<void>) => Promise<void>,
 ): Promise<string[]> {
   const faults: string[] = [];
   for (const [look, options] of LOOKS) {
     const { context, page, violations } = await openPage(browser, options);
-    await visit(page, async (name) => {
+    await visit(page, async (name, heading) => {
+      const shown = await page.getByRole("heading", { level: 1 }).textContent();
+      if (!shown.includes(heading)) faults.push(`${name} ${look}: it is headed ${shown}`);
       await shoot(page, `${name}-${look}`);
       for (const fault of await faultsOf(page)) faults.push(`${name} ${look}: ${fault}`);
     });

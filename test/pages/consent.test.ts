@@ -57,6 +57,20 @@ describe("sign-in for a client", () => {
     expect(bare.forms[0]!.fields.email).toBe("ada@example.com");
   });
 
+  test("04 §10: Host: evil or forged X-Forwarded-Proto never changes a redirect URI or return_to.", async () => {
+    const forged = { host: "evil.example", "x-forwarded-proto": "https" };
+    const browser = server.browser({ ...forged, "x-forwarded-host": "evil.example" });
+    const login = await browser.open(authorizeUrl(client, { prompt: "consent" }));
+    const { return_to } = login.forms[0]!.fields;
+    expect(return_to).toStartWith(`${server.base}/v1/oauth/authorize?`);
+    expect(login.body).not.toContain("evil");
+    const consent = await browser.signIn(login, owner);
+    expect(consent.url).toStartWith(`${server.base}/consent?`);
+    const answer = await browser.allow(consent);
+    expect(answer.location).toStartWith(client.redirectUri);
+    expect(callbackOf(answer).iss).toBe(server.base);
+  });
+
   test("of a request that is over, the client is still named", async () => {
     const browser = server.browser();
     const return_to = `${server.base}/v1/oauth/authorize?client_id=${client.clientId}&request_id=x`;

@@ -111,8 +111,9 @@ export function NewPasswordField(props: {
   label: string;
   hint: string;
   error: string | undefined;
+  focus?: boolean;
 }) {
-  const { name, label, hint, error } = props;
+  const { name, label, hint, error, focus = false } = props;
   return (
     <Field
       name={name}
@@ -122,6 +123,7 @@ export function NewPasswordField(props: {
       minLength={8}
       hint={hint}
       error={error}
+      focus={focus}
     />
   );
 }

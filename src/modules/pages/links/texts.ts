@@ -9,6 +9,8 @@ interface LinkTexts {
   readonly button: string;
   readonly doneTitle: string;
   readonly done: string;
+  /** Of the link to where one goes on; where it leads is in the view. */
+  readonly next: string;
 }
 
 interface Texts {
@@ -51,6 +53,7 @@ export const TEXTS: Translated<Texts> = {
       button: "Set new password",
       doneTitle: "Your password is set",
       done: "You can close this page and sign in with your new password.",
+      next: "Sign in",
     },
     magic: {
       title: "Sign in",
@@ -58,6 +61,7 @@ export const TEXTS: Translated<Texts> = {
       button: "Sign me in",
       doneTitle: "You are signed in",
       done: "You can close this page and go back to your application.",
+      next: "See who is signed in",
     },
     verify: {
       title: "Confirm your address",
@@ -66,6 +70,7 @@ export const TEXTS: Translated<Texts> = {
       button: "Confirm my address",
       doneTitle: "Your address is confirmed",
       done: "Passwords and sessions from before are gone. Ask for a new password where you sign in.",
+      next: "Set a new password",
     },
   },
   de: {
@@ -92,6 +97,7 @@ export const TEXTS: Translated<Texts> = {
       button: "Passwort setzen",
       doneTitle: "Ihr Passwort ist gesetzt",
       done: "Sie können diese Seite schließen und sich mit dem neuen Passwort anmelden.",
+      next: "Anmelden",
     },
     magic: {
       title: "Anmelden",
@@ -99,6 +105,7 @@ export const TEXTS: Translated<Texts> = {
       button: "Jetzt anmelden",
       doneTitle: "Sie sind angemeldet",
       done: "Sie können diese Seite schließen und zu Ihrer Anwendung zurückkehren.",
+      next: "Sehen, wer angemeldet ist",
     },
     verify: {
       title: "Adresse bestätigen",
@@ -107,6 +114,7 @@ export const TEXTS: Translated<Texts> = {
       button: "Adresse bestätigen",
       doneTitle: "Ihre Adresse ist bestätigt",
       done: "Passwörter und Sitzungen von vorher sind weg. Fordern Sie dort, wo Sie sich anmelden, ein neues Passwort an.",
+      next: "Neues Passwort setzen",
     },
   },
 };

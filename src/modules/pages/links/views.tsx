@@ -49,16 +49,26 @@ export function linkPage(kind: LinkKind, form: LinkForm): Page {
 
 function ResetField({ language, error }: { language: Language; error: string | undefined }) {
   const { field, hint } = TEXTS[language].reset;
-  return <NewPasswordField name="new_password" label={field} hint={hint} error={error} />;
+  return <NewPasswordField name="new_password" label={field} hint={hint} error={error} focus />;
 }
 
+/** Where to go from a link that has done its work. */
+const NEXT: Readonly<Record<LinkKind, string>> = {
+  reset: "/login",
+  magic: "/",
+  verify: "/forgot-password",
+};
+
 export function donePage(kind: LinkKind, language: Language): Page {
-  const { doneTitle, done } = TEXTS[language][kind];
+  const { doneTitle, done, next } = TEXTS[language][kind];
   return {
     title: doneTitle,
     body: (
       <Card heading={doneTitle}>
         <Notice kind="success">{done}</Notice>
+        <p className="closing">
+          <a href={NEXT[kind]}>{next}</a>
+        </p>
       </Card>
     ),
   };

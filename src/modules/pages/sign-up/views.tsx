@@ -24,7 +24,7 @@ export interface SignUpView {
 export function signUpPage(view: SignUpView): Page {
   const { language, csrfToken, carried, client, fault, status = 200 } = view;
   const texts = TEXTS[language];
-  const isAtName = view.name === undefined || view.nameFault !== undefined;
+  const isAtName = view.email === undefined || view.nameFault !== undefined;
   return {
     title: texts.title,
     status,
@@ -65,6 +65,7 @@ export function signUpPage(view: SignUpView): Page {
             label={texts.password}
             hint={texts.passwordHint}
             error={view.passwordFault}
+            focus={view.passwordFault !== undefined}
           />
           <button id="signup-submit" className="button" type="submit">
             {texts.submit}
