@@ -37,7 +37,7 @@ export async function inEveryLook(
   for (const [look, options] of LOOKS) {
     const { context, page, violations } = await openPage(browser, options);
     await visit(page, async (name, heading) => {
-      const shown = await page.getByRole("heading", { level: 1 }).textContent();
+      const shown = (await page.getByRole("heading", { level: 1 }).textContent()) ?? "";
       if (!shown.includes(heading)) faults.push(`${name} ${look}: it is headed ${shown}`);
       await shoot(page, `${name}-${look}`);
       for (const fault of await faultsOf(page)) faults.push(`${name} ${look}: ${fault}`);
