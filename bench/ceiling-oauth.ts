@@ -214,22 +214,24 @@ const LIVE =
 
 async function introspect(request: Request): Promise<object> {
   await basicClient(request);
-  const form = new URLSearchParams(await request.text());
-  const claims = verifiedClaims(form.get("token")!);
-  const [grant] = await store.all(LIVE, [claims.jti, claims.grant_id]);
-  return { active: grant![10] === null, ...claims, username: grant![14] };
+  const token = new URLSearchParams(await request.text()).get("token")!;
+  return remember(sha256(token), async () => {
+    const claims = verifiedClaims(token);
+    const [grant] = await store.all(LIVE, [claims.jti, claims.grant_id]);
+    return { active: grant![10] === null, ...claims, username: grant![14] };
+  });
 }
 
 async function userinfo(request: Request): Promise<object> {
   const token = (request.headers.get("authorization") ?? "").slice(7);
-  const userId = await remember(token, async () => {
+  const [grantId, , userId] = await remember(token, async () => {
     const claims = verifiedClaims(token);
     const [grant] = await store.all(LIVE, [claims.jti, claims.grant_id]);
-    return grant![2];
+    return grant as string[];
   });
   const [user] = await store.all(
-    "select id, tenant_id, email, email_verified_at, phone, phone_verified_at, display_name, status, metadata, updated_at from users where id = ?",
-    [userId],
+    "select u.id, u.tenant_id, u.email, u.email_verified_at, u.phone, u.phone_verified_at, u.display_name, u.status, u.metadata, u.updated_at, g.claims from users u join oauth_grants g on g.user_id = u.id where g.id = ? and u.id = ?",
+    [grantId, userId],
   );
   return { sub: user![0], tenant_id: user![1], email: user![2], email_verified: true };
 }
