@@ -68,9 +68,9 @@ function read(pairs: Iterable<[string, string]>): Received {
     // RFC 6749 §3.1: parameters MUST NOT be included more than once; unknown ones count, they may be a mistake.
     if (seen.has(name) && name !== "resource") broken.set(name, `repeated parameter ${name}`);
     seen.add(name);
-    const limit: number | undefined = LIMITS[name as ParameterName];
     // RFC 6749 §3.1: without a value it was omitted.
-    if (limit === undefined || value === "") continue;
+    if (!Object.hasOwn(LIMITS, name) || value === "") continue;
+    const limit = LIMITS[name as ParameterName];
     if (value.length > limit) broken.set(name, `${name} is longer than ${limit} characters`);
     else if (BROKEN.test(value)) broken.set(name, `${name} is not UTF-8 text`);
     else if (name === "resource") resources.push(value);
