@@ -24,6 +24,9 @@ const { values: options } = parseArgs({
   },
 });
 
+/** `cpuUs`: processor time of the server for one turn. */
+type Measured = Figures & { readonly cpuUs: number };
+
 const binary = resolve("dist/qeetid");
 /** What is measured; a program from source is for profiles, not for figures. */
 const program = options.server?.split(" ").map((part) => (existsSync(part) ? resolve(part) : part));
@@ -88,7 +91,7 @@ async function child(dir: string): Promise<void> {
   const { fillOAuth } = await import("./fixture-oauth.ts");
   const { run } = await import("./load.ts");
   const { firstPartyPaths, oauthPaths } = await import("./paths.ts");
-  const { rssMiB, startCeiling, startServer } = await import("./processes.ts");
+  const { cpuMs, rssMiB, startCeiling, startServer } = await import("./processes.ts");
 
   const dataDir = join(dir, "data");
   const databaseUrl = process.env.DATABASE_URL ?? `sqlite:${dataDir}/qeetid.db`;
@@ -133,19 +136,26 @@ async function child(dir: string): Promise<void> {
     );
 
   /** Drives every path, and ends the server whatever comes of it. */
-  const measure = async ({ port, stop }: { port: number; stop(): Promise<void> }) => {
-    const rows = new Map<string, Figures>();
+  const measure = async (server: { port: number; pid: number; stop(): Promise<void> }) => {
+    const { port, pid } = server;
+    const rows = new Map<string, Measured>();
     try {
       for (const path of paths()) {
         const load = { ...path, port, connections };
         if (!path.isOnce) await run({ ...load, seconds: 0.5 });
+        const before = cpuMs(pid);
         const figures = await run({ ...load, seconds: Number(options.seconds) });
+        const turns = figures.answered / (path.requests ?? 1);
         const perSecond = figures.perSecond / (path.requests ?? 1);
-        rows.set(path.name, { ...figures, perSecond });
+        rows.set(path.name, {
+          ...figures,
+          perSecond,
+          cpuUs: ((cpuMs(pid) - before) * 1000) / turns,
+        });
       }
       return rows;
     } finally {
-      await stop();
+      await server.stop();
     }
   };
 
@@ -155,7 +165,7 @@ async function child(dir: string): Promise<void> {
   const rssIdle = rssMiB(ours.pid);
   let rssLoaded = rssIdle;
   const product = await measure({
-    port: ours.port,
+    ...ours,
     stop() {
       rssLoaded = rssMiB(ours.pid);
       return ours.stop();
@@ -178,7 +188,9 @@ async function child(dir: string): Promise<void> {
         "per s": Math.round(figures.perSecond),
         "p50 ms": Number(figures.p50.toFixed(2)),
         "p99 ms": Number(figures.p99.toFixed(2)),
+        "cpu µs": Math.round(figures.cpuUs),
         "ceiling per s": Math.round(limit.perSecond),
+        "ceiling cpu µs": Math.round(limit.cpuUs),
         ratio: Number((figures.perSecond / limit.perSecond).toFixed(2)),
         failed: figures.failed + limit.failed,
       };
