@@ -20,19 +20,36 @@ export async function assertStillGood(tx: Tx, actor: Actor): Promise<void> {
 }
 
 async function isStillGood(tx: Tx, actor: Actor): Promise<boolean> {
-  const { kind, subject, sessionId, grantId } = actor;
+  const { kind, subject, sessionId } = actor;
   if (kind === "api_key") {
     const isGood = and(eq(apiKeys.id, subject), isNull(apiKeys.revokedAt));
     return (await tx.select({ id: apiKeys.id }).from(apiKeys).where(isGood)).length === 1;
   }
   if (kind === "service") return (await machineOf(tx, subject))?.endedAt === null;
-  if (kind === "oauth" && grantId !== undefined) {
-    const isGood = and(eq(oauthGrants.id, grantId), isNull(oauthGrants.revokedAt));
-    return (await tx.select({ id: oauthGrants.id }).from(oauthGrants).where(isGood)).length === 1;
-  }
+  if (kind === "oauth") return isGrantStillGood(tx, actor);
   if (sessionId === null) return true;
   const isGood = and(eq(sessions.id, sessionId), isNull(sessions.revokedAt));
   return (await tx.select({ id: sessions.id }).from(sessions).where(isGood)).length === 1;
+}
+
+/** The grant, the client that it was given to, and the one that has its token: after an exchange that is another. */
+async function isGrantStillGood(tx: Tx, { grantId, clientId }: Actor): Promise<boolean> {
+  if (grantId === undefined || clientId === null) return false;
+  const [grant] = await tx
+    .select({ clientId: oidcClients.clientId })
+    .from(oauthGrants)
+    .innerJoin(oidcClients, eq(oidcClients.id, oauthGrants.clientRowId))
+    .where(
+      and(
+        eq(oauthGrants.id, grantId),
+        isNull(oauthGrants.revokedAt),
+        isNull(oidcClients.deletedAt),
+      ),
+    );
+  if (!grant) return false;
+  if (grant.clientId === clientId) return true;
+  const isHolder = and(eq(oidcClients.clientId, clientId), isNull(oidcClients.deletedAt));
+  return (await tx.select({ id: oidcClients.id }).from(oidcClients).where(isHolder)).length === 1;
 }
 
 /**

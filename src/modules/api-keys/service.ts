@@ -3,13 +3,14 @@ import type { Cursor } from "../../../db/keyset.ts";
 import type { Deps } from "../../deps.ts";
 import { hashToken } from "../../platform/crypto/tokens.ts";
 import { AppError, invalidField } from "../../platform/errors.ts";
-import { assertStillGood, makerOf } from "../../platform/liveness.ts";
+import { makerOf } from "../../platform/liveness.ts";
 import { type Actor, PERMISSIONS } from "../../platform/permissions.ts";
 import { type Author, recordAudit } from "../audit/service.ts";
 import {
   assertHolds,
   assertMayGiveScopes,
   assertMayGrant,
+  assertStillMay,
   bodyTenant,
   tenantOf,
 } from "../rbac/service.ts";
@@ -52,7 +53,7 @@ export async function createApiKey(
   if (key.expiresAt && key.expiresAt <= deps.clock.now())
     throw invalidField("expires_at", "invalid", "expires_at must be in the future");
   const work = async (tx: Tx) => {
-    await assertStillGood(tx, actor);
+    await assertStillMay(tx, actor);
     const createdBy = await makerOf(tx, actor);
     return createApiKeyIn(deps, tx, actor, { ...key, tenantId, createdBy });
   };
@@ -148,7 +149,7 @@ export async function rotateApiKey(
 ): Promise<CreatedApiKey> {
   const tenantId = tenantOf(actor);
   const work = async (tx: Tx) => {
-    await assertStillGood(tx, actor);
+    await assertStillMay(tx, actor);
     const now = deps.clock.now();
     const apiKey = await store.findApiKey(tx, tenantId, id);
     if (!apiKey || apiKey.revokedAt !== null) throw new AppError("not_found");

@@ -3,10 +3,10 @@ import type { Cursor } from "../../../db/keyset.ts";
 import type { Deps } from "../../deps.ts";
 import { newToken } from "../../platform/crypto/tokens.ts";
 import { AppError } from "../../platform/errors.ts";
-import { assertStillGood, makerOf } from "../../platform/liveness.ts";
+import { makerOf } from "../../platform/liveness.ts";
 import type { Actor } from "../../platform/permissions.ts";
 import { recordAudit } from "../audit/service.ts";
-import { assertMayGiveScopes, bodyTenant, tenantOf } from "../rbac/service.ts";
+import { assertMayGiveScopes, assertStillMay, bodyTenant, tenantOf } from "../rbac/service.ts";
 import {
   assertNoManagementScope,
   type ClientInput,
@@ -71,7 +71,7 @@ export async function registerClient(
 ): Promise<CreatedClient> {
   const secret = needsSecret(settings) ? newToken(deps.random) : undefined;
   const work = async (tx: Tx) => {
-    await assertStillGood(tx, actor);
+    await assertStillMay(tx, actor);
     if ((await store.countClients(tx, tenantId, MAX_CLIENTS)) >= MAX_CLIENTS)
       throw new AppError("conflict", `a tenant has at most ${MAX_CLIENTS} clients`);
     const now = deps.clock.now();
@@ -164,7 +164,7 @@ export async function updateClient(
 ): Promise<store.ClientRow> {
   const tenantId = tenantOf(actor);
   const work = async (tx: Tx) => {
-    await assertStillGood(tx, actor);
+    await assertStillMay(tx, actor);
     const row = await store.findClientRow(tx, tenantId, id);
     if (!row) throw new AppError("not_found");
     const settings = settle(deps.config, settingsOf(row), input);
@@ -224,7 +224,7 @@ export async function rotateClientSecret(
   const tenantId = tenantOf(actor);
   const { token: secret, hash: secretHash } = newToken(deps.random);
   const work = async (tx: Tx) => {
-    await assertStillGood(tx, actor);
+    await assertStillMay(tx, actor);
     const row = await store.findClientRow(tx, tenantId, id);
     if (!row) throw new AppError("not_found");
     if (!needsSecret(settingsOf(row)))

@@ -4,11 +4,11 @@ import type { Cursor } from "../../../db/keyset.ts";
 import type { Deps } from "../../deps.ts";
 import { newToken } from "../../platform/crypto/tokens.ts";
 import { AppError, invalidField } from "../../platform/errors.ts";
-import { assertStillGood, makerOf } from "../../platform/liveness.ts";
+import { makerOf } from "../../platform/liveness.ts";
 import type { CachedClient } from "../../platform/oauth-client.ts";
 import type { Actor } from "../../platform/permissions.ts";
 import { recordAudit } from "../audit/service.ts";
-import { assertMayGiveScopes, bodyTenant, tenantOf } from "../rbac/service.ts";
+import { assertMayGiveScopes, assertStillMay, bodyTenant, tenantOf } from "../rbac/service.ts";
 import * as store from "./store.ts";
 
 export { type ServicePrincipalRow, touchPrincipals } from "./store.ts";
@@ -55,7 +55,7 @@ export async function createPrincipal(
   assertMayGiveScopes(actor, scopes);
   const { token: secret, hash: secretHash } = newToken(deps.random);
   const work = async (tx: Tx) => {
-    await assertStillGood(tx, actor);
+    await assertStillMay(tx, actor);
     if ((await store.countActive(tx, tenantId, MAX_ACTIVE)) >= MAX_ACTIVE)
       throw new AppError("conflict", `a tenant has at most ${MAX_ACTIVE} active principals`);
     const principal: store.ServicePrincipalRow = {
@@ -118,7 +118,7 @@ export async function rotatePrincipalSecret(
   const tenantId = tenantOf(actor);
   const { token: secret, hash: secretHash } = newToken(deps.random);
   const work = async (tx: Tx) => {
-    await assertStillGood(tx, actor);
+    await assertStillMay(tx, actor);
     const principal = await store.findPrincipal(tx, tenantId, id);
     if (!principal || !(await store.setSecret(tx, { tenantId, id, secretHash })))
       throw new AppError("not_found");

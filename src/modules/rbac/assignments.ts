@@ -1,7 +1,6 @@
 import type { Tx } from "../../../db/client.ts";
 import type { Deps } from "../../deps.ts";
 import { AppError } from "../../platform/errors.ts";
-import { assertStillGood } from "../../platform/liveness.ts";
 import type { Actor } from "../../platform/permissions.ts";
 import { type Author, recordAudit } from "../audit/service.ts";
 import { enqueue } from "../outbox/service.ts";
@@ -11,6 +10,7 @@ import {
   assertMayGrant,
   assertOwnerRemains,
   assertOwnerSession,
+  assertStillMay,
 } from "./authority.ts";
 import * as store from "./store.ts";
 
@@ -28,7 +28,7 @@ export interface Assignment {
 export async function assignRole(deps: Deps, actor: Actor, assignment: Assignment): Promise<void> {
   const { userId, tenantId } = assignment;
   const work = async (tx: Tx) => {
-    await assertStillGood(tx, actor);
+    await assertStillMay(tx, actor);
     const { role, user } = await find(tx, assignment);
     if (role.isSystem) assertOwnerSession(actor);
     else

@@ -1,6 +1,7 @@
 import type { Reader, Tx } from "../../../db/client.ts";
 import type { Deps } from "../../deps.ts";
 import { AppError } from "../../platform/errors.ts";
+import { assertStillGood } from "../../platform/liveness.ts";
 import {
   type Actor,
   foldKey,
@@ -98,6 +99,20 @@ export function assertMayGiveScopes(actor: Actor, scopes: readonly string[]): vo
     else if (/^platform(\.|$)/i.test(foldKey(scope))) throw missing(scope);
   }
   assertMayGrant(actor, scopes);
+}
+
+/**
+ * For a transaction that hands out lasting power: refuses a credential that has ended since it was looked at, and one whose
+ * user has lost a permission since, as another instance may have seen to up to five seconds ago. Throws `unauthorized` or
+ * `forbidden`.
+ */
+export async function assertStillMay(tx: Tx, actor: Actor): Promise<void> {
+  await assertStillGood(tx, actor);
+  const { userId, tenantId, permissions, isOwner } = actor;
+  if (userId === null || tenantId === null) return;
+  const now = await permissionsOf(tx, userId, tenantId, { evenSuspended: true });
+  if (isOwner && !now.isOwner) throw new AppError("forbidden", "you are no owner any more");
+  for (const key of permissions) if (!now.permissions.has(key)) throw missing(key);
 }
 
 /** Contract 07 §1.7 rule 2: only an owner, by session, gives or takes role `owner`. */

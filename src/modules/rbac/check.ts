@@ -34,18 +34,19 @@ export interface Explanation {
 }
 
 /**
- * Who may ask (contract 07 §2): a user about themselves, by session in any tenant, by an OAuth token too; any key or
- * service about its own tenant; others with `role.read`, about theirs. Throws `unauthorized` or `forbidden`.
+ * Who may ask (contract 07 §2): a user about themselves, by session in any tenant, by an OAuth token in the token's: what
+ * else the user belongs to is not the client's to know. Any key or service about its own tenant; others with `role.read`,
+ * about theirs. Throws `unauthorized` or `forbidden`.
  */
 export function assertMayAsk(
   actor: Actor,
   { userId, tenantId }: Omit<Question, "permission">,
 ): void {
-  const isPerson = actor.kind === "user" || actor.kind === "oauth";
-  if (isPerson && actor.userId === userId) return;
-  if (actor.kind === "oauth") throw new AppError("forbidden", "only about your own user");
+  if (actor.kind === "user" && actor.userId === userId) return;
   assertOwnTenant(actor, tenantId);
-  if (isPerson) assertHolds(actor, "role.read");
+  if (actor.kind === "oauth" && actor.userId !== userId)
+    throw new AppError("forbidden", "only about your own user");
+  if (actor.kind === "user") assertHolds(actor, "role.read");
 }
 
 const catalogueId = (permission: string): string | undefined => {

@@ -2,7 +2,6 @@ import type { Tx } from "../../../db/client.ts";
 import { violationOf } from "../../../db/errors.ts";
 import type { Deps } from "../../deps.ts";
 import { AppError, invalidField } from "../../platform/errors.ts";
-import { assertStillGood } from "../../platform/liveness.ts";
 import {
   type Actor,
   descriptionOf,
@@ -17,6 +16,7 @@ import {
   assertHolds,
   assertMayGrant,
   assertOwnTenant,
+  assertStillMay,
   permissionsOf,
   tenantOf,
 } from "./authority.ts";
@@ -29,6 +29,7 @@ export {
   assertMayGrant,
   assertMayManage,
   assertOwnerRemains,
+  assertStillMay,
   bodyTenant,
   type Granted,
   isSatisfied,
@@ -250,7 +251,7 @@ export async function grantPermission(
 ): Promise<void> {
   const tenantId = tenantOf(actor);
   const work = async (tx: Tx) => {
-    await assertStillGood(tx, actor);
+    await assertStillMay(tx, actor);
     const role = await store.findRole(tx, tenantId, roleId);
     const permission = role && (await store.findPermission(tx, permissionId));
     if (!permission) throw new AppError("not_found");
