@@ -111,6 +111,19 @@ describe("forms", () => {
     expect([again.status, again.text.includes("has been used already")]).toEqual([400, true]);
   });
 
+  test("magic link, in a browser where somebody else is signed in: both are", async () => {
+    const [ada, grace] = [await server.signUp(), await server.signUp()];
+    const browser = client();
+    for (const { email } of [ada, grace]) {
+      const { text } = await browser.send(pathOf(await magicLink(email)));
+      const form = { csrf_token: hidden(text, "csrf_token"), token: hidden(text, "token") };
+      expect((await browser.send("/magic", form)).status).toBe(303);
+    }
+    const { text } = await browser.send("/");
+    expect([text.includes(ada.email), text.includes(grace.email)]).toEqual([true, true]);
+    expect(text.indexOf(grace.email)).toBeLessThan(text.indexOf(ada.email));
+  });
+
   test("a form without its cookie, with another's token, or a forged pair is shown again; nothing happens", async () => {
     const { email, password } = await server.signUp();
     const path = pathOf(await resetLink(email));

@@ -120,6 +120,8 @@ export interface MagicLink {
   readonly token: string;
   readonly knownCookie?: string | undefined;
   readonly replacesHosted?: string | undefined;
+  /** The session that the browser had stays, where it is another user's. */
+  readonly keepsOtherAccounts?: boolean;
 }
 
 /**
@@ -148,6 +150,7 @@ export async function consumeMagicLink<F extends SignedIn["flow"]>(
       ...(link.tenantId !== null && link.tenantId !== user.tenantId && { tenantId: link.tenantId }),
       knownCookie: input.knownCookie,
       replacesHosted: input.replacesHosted,
+      keepsOtherAccounts: input.keepsOtherAccounts ?? false,
     },
     async (tx) => {
       if (!(await store.consumeMagicLink(tx, link.id, now)))

@@ -3,10 +3,11 @@ import type { Deps } from "../../../deps.ts";
 import { hashToken } from "../../../platform/crypto/tokens.ts";
 import { AppError } from "../../../platform/errors.ts";
 import { routeGroup } from "../../../platform/http/access.ts";
-import { readCookie, setKnownBrowser, setLoginSession } from "../../../platform/http/cookies.ts";
+import { readCookie } from "../../../platform/http/cookies.ts";
 import { CSRF_FIELD, csrfTokenFor, isFormOurs } from "../../../platform/pages/form.tsx";
 import { languageOf } from "../../../platform/pages/language.ts";
 import { type Page, renderPage } from "../../../platform/pages/page.ts";
+import { accountsOf, keep } from "../accounts.ts";
 import { confirmEmailByLink, consumeMagicLink, resetPassword } from "../service.ts";
 import { form, type Incoming, page, text } from "../visit.ts";
 import { type LinkFault, TEXTS } from "./texts.ts";
@@ -101,15 +102,15 @@ export const linkRoutes = (deps: Deps) => {
       "/magic",
       ({ request, set, caller, body }) =>
         act("magic", { request, set }, body, { token: body.token }, async ({ token }) => {
-          const hosted = readCookie(request.headers, "qe_ls");
-          const { loginSessionToken, knownBrowser } = await consumeMagicLink(deps, caller, {
+          const sessions = await accountsOf(deps, { request, set });
+          const opened = await consumeMagicLink(deps, caller, {
             token: token!,
             flow: "cookie",
             knownCookie: readCookie(request.headers, "qe_known"),
-            replacesHosted: hosted && hashToken(hosted),
+            replacesHosted: sessions.current && hashToken(sessions.current.token),
+            keepsOtherAccounts: true,
           });
-          setLoginSession(deps, set, loginSessionToken);
-          setKnownBrowser(deps, set, knownBrowser);
+          keep(deps, set, sessions, opened);
         }),
       { ...form, body: TokenForm },
     )
