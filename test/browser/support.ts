@@ -1,7 +1,7 @@
 /** A real browser in front of a real provider: what people see, in light and dark, wide and narrow. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { chromiumPath, faultsOf, launch, openPage } from "../pages/support.ts";
 
 export { chromiumPath, faultsOf, launch, openPage };
@@ -46,6 +46,13 @@ export async function inEveryLook(
     await context.close();
   }
   return faults;
+}
+
+/** Presses what leads to another page, and waits for it: a busy machine is slow to leave the old one. */
+export async function press(page: Page, target: string | Locator): Promise<void> {
+  const shown = page.waitForEvent("domcontentloaded");
+  await (typeof target === "string" ? page.locator(target) : target).click();
+  await shown;
 }
 
 /** An application: somewhere that answers come back to, and that can open windows. */
