@@ -2,7 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { Context } from "elysia";
 import type { Deps } from "../../deps.ts";
 import { readCookie, setCsrfCookie } from "../http/cookies.ts";
-import { isOwnCsrfToken, newCsrfToken } from "../http/csrf.ts";
+import { isFromOurOrigin, isOwnCsrfToken, newCsrfToken } from "../http/csrf.ts";
 
 /** Name of the hidden field; its value is that of the cookie `qe_csrf` (contract 00 §35: double submit). */
 export const CSRF_FIELD = "csrf_token";
@@ -24,6 +24,8 @@ export function csrfTokenFor(
 /** Whether a form was sent from a page of ours in this very browser. */
 export function isFormOurs(deps: FormDeps, request: Request, field: string | undefined): boolean {
   if (deps.config.csrfDisabled) return true;
+  // The kernel asks this of requests without credentials alone, and a browser adds those of Basic by itself.
+  if (!isFromOurOrigin(deps, request)) return false;
   const cookie = readCookie(request.headers, "qe_csrf");
   if (cookie === undefined || field === undefined) return false;
   const [left, right] = [Buffer.from(cookie), Buffer.from(field)];

@@ -14,7 +14,13 @@ import { addressOf, form, type Incoming, page, text, type Visit, visitOf } from 
 import { consentPage, gonePage } from "./views.tsx";
 
 const ConsentQuery = t.Object({ request_id: text() });
-const ConsentForm = t.Object({ [CSRF_FIELD]: text(), request_id: text(), decision: text(16) });
+const ConsentForm = t.Object({
+  [CSRF_FIELD]: text(),
+  request_id: text(),
+  /** Whose page it was. */
+  session: text(64),
+  decision: text(16),
+});
 
 /** Asking a person whether a client may have what it wants. */
 export const consentRoutes = (deps: Deps) => {
@@ -56,6 +62,8 @@ export const consentRoutes = (deps: Deps) => {
     if (entered.answer !== undefined) return entered.answer;
     const { visit, pending, session } = entered;
     const { decision } = body;
+    // Another account was chosen in another tab since: it has not been asked on this page.
+    if (body.session !== session.id) return ask(visit, pending, session);
     if (!visit.isFormOurs(body[CSRF_FIELD]) || (decision !== "allow" && decision !== "deny"))
       return ask(visit, pending, session, TEXTS[visit.language].stale);
     try {

@@ -24,7 +24,7 @@ interface ConsentView {
   readonly claimNames: readonly string[];
   /** Where the answer goes. */
   readonly redirectHost: string;
-  readonly person: Person;
+  readonly person: Person & { readonly id: string };
   /** Where to sign in as somebody else. */
   readonly another: string;
   readonly fault?: string | undefined;
@@ -47,7 +47,9 @@ export function consentPage(view: ConsentView): Page {
         <Wishes {...view} />
         <Answering person={person} another={another} language={language} />
         <form method="post" action="/consent">
-          <Carried fields={{ [CSRF_FIELD]: csrfToken, request_id: requestId }} />
+          <Carried
+            fields={{ [CSRF_FIELD]: csrfToken, request_id: requestId, session: person.id }}
+          />
           <Answers language={language} prefix="consent" />
         </form>
         <p className="hint after">{texts.continues(<strong>{view.redirectHost}</strong>)}</p>

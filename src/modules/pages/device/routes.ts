@@ -12,7 +12,13 @@ import { TEXTS } from "./texts.ts";
 import { codePage, confirmPage, donePage } from "./views.tsx";
 
 const DeviceQuery = t.Object({ user_code: text(64), ui_locales: text(512) });
-const DeviceForm = t.Object({ [CSRF_FIELD]: text(), user_code: text(64), decision: text(16) });
+const DeviceForm = t.Object({
+  [CSRF_FIELD]: text(),
+  user_code: text(64),
+  /** Whose page it was. */
+  session: text(64),
+  decision: text(16),
+});
 const DoneQuery = t.Object({ outcome: text(16) });
 
 /** RFC 8628 §3.3: a person lets a device in. */
@@ -74,6 +80,8 @@ export const deviceRoutes = (deps: Deps) => {
       const { stale } = TEXTS[visit.language].fault;
       return confirm(incoming, caller, session, userCode, { status: 422, fault: stale });
     }
+    // Another account was chosen in another tab since: it has not been asked on this page.
+    if (body.session !== session.id) return confirm(incoming, caller, session, userCode);
     try {
       const approve = decision === "allow";
       const outcome = await decideDevice(deps, caller, { userCode, approve, session });

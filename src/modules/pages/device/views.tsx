@@ -62,7 +62,7 @@ interface ConfirmView {
   readonly userCode: string;
   readonly client: OAuthClient;
   readonly scopes: readonly string[];
-  readonly person: Person;
+  readonly person: Person & { readonly id: string };
   readonly another: string;
   readonly fault?: string | undefined;
   readonly status?: number;
@@ -91,7 +91,7 @@ export function confirmPage(view: ConfirmView): Page {
         <Answering person={person} another={another} language={language} />
         <Notice kind="warning">{texts.warning}</Notice>
         <form method="post" action="/device">
-          <Carried fields={{ [CSRF_FIELD]: csrfToken, user_code: userCode }} />
+          <Carried fields={{ [CSRF_FIELD]: csrfToken, user_code: userCode, session: person.id }} />
           <Answers language={language} prefix="device" />
         </form>
         <Policies client={client} language={language} />

@@ -10,12 +10,16 @@ import type { Purpose } from "./views.tsx";
 
 const AUTHORIZE_PATH = "/v1/oauth/authorize";
 const MAX_LOCALES = 20;
+const MAX_CARRIED_LOCALES = 512;
+/** What a field for an address takes: a longer hint is none. */
+const MAX_HINT = 320;
 
 /** Parameters and fields that go along from page to page. */
 export const FLOW_FIELDS = {
   return_to: text(8_192),
-  login_hint: text(320),
-  ui_locales: text(512),
+  // As long as a client may send them (contract 03 §2).
+  login_hint: text(8_192),
+  ui_locales: text(8_192),
 };
 export const FlowQuery = t.Object(FLOW_FIELDS);
 
@@ -47,17 +51,18 @@ export async function readFlow(
   const returnTo = return_to && isReturnTo(deps, return_to) ? return_to : undefined;
   const { pending, client } = await waitingAt(deps, returnTo, readCookie(headers, "qe_ar"));
   const asked = (ui_locales ?? "").split(" ").slice(0, MAX_LOCALES);
+  const hint = login_hint || pending?.loginHint || "";
   return {
     returnTo,
     pending,
     client,
     purpose: purposeOf(deps, returnTo, client),
-    loginHint: login_hint || pending?.loginHint || undefined,
+    loginHint: hint !== "" && hint.length <= MAX_HINT ? hint : undefined,
     prompt: pending?.prompt ?? [],
     locales: [...asked, ...(pending?.uiLocales ?? [])],
     design: client && designOf({ name: client.tenantName }),
     offersSignUp: (client?.selfRegistration ?? false) && deps.config.signupMode === "open",
-    carried: { return_to: returnTo, ui_locales },
+    carried: { return_to: returnTo, ui_locales: asked.join(" ").slice(0, MAX_CARRIED_LOCALES) },
   };
 }
 

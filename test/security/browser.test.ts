@@ -1,0 +1,123 @@
+/** What other sites, other tabs and other people at the same computer try with the hosted pages. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { authorizationRequests } from "../../db/schema/index.ts";
+import { PKCE } from "../authorization/support.ts";
+import {
+  authorizeUrl,
+  basicOf,
+  callbackOf,
+  type Screen,
+  startProvider,
+  type TestClient,
+  type TestProvider,
+} from "../support/provider.ts";
+import type { SignedUp } from "../support/server.ts";
+
+let server: TestProvider;
+let owner: SignedUp;
+let other: SignedUp;
+let client: TestClient;
+beforeAll(async () => {
+  server = await startProvider();
+  owner = await server.signUp();
+  other = await server.signUp();
+  client = await server.createClient(owner, { require_membership: false });
+});
+afterAll(() => server.stop());
+
+const has = (screen: Screen, id: string) => screen.forms.some(({ controls }) => id in controls);
+
+/** As far as the consent page. */
+async function toConsent(parameters = {}, browser = server.browser()) {
+  const login = await browser.open(authorizeUrl(client, { prompt: "consent", ...parameters }));
+  return { browser, screen: await browser.signIn(login, owner) };
+}
+
+describe("forms from elsewhere", () => {
+  // Chromium sends Basic credentials of its own accord once a form of the attacker's had it use them at the token endpoint.
+  test("credentials that a browser adds by itself do not stand in for the CSRF token", async () => {
+    const { browser, screen } = await toConsent();
+    const request_id = new URL(screen.url).searchParams.get("request_id");
+    const elsewhere = {
+      origin: "https://evil.example",
+      "x-csrf-token": "",
+      "content-type": "text/plain",
+    };
+    for (const authorization of [basicOf(client), "Digest x", "Negotiate x", "x"]) {
+      const headers = { ...elsewhere, authorization };
+      const body = JSON.stringify({ request_id, approve: true });
+      const path = "/v1/oauth/authorize/decision";
+      expect((await browser.call("POST", path, { headers, body })).status).toBe(403);
+      const out = await browser.call("DELETE", "/v1/auth/session", { headers });
+      expect(out.status).toBe(403);
+    }
+  });
+
+  test("nor for the origin of a page's form", async () => {
+    const { browser, screen } = await toConsent();
+    const { fields } = screen.forms[0]!;
+    const { status } = await browser.call("POST", "/consent", {
+      headers: {
+        accept: "text/html",
+        authorization: basicOf(client),
+        origin: "https://evil.example",
+        "content-type": "application/x-www-form-urlencoded",
+      },
+      body: new URLSearchParams({ ...fields, decision: "allow" }).toString(),
+    });
+    expect(status).toBe(422);
+  });
+});
+
+describe("two tabs", () => {
+  test("a consent page decides for the account that it shows, and for no other", async () => {
+    const { browser, screen } = await toConsent();
+    expect(screen.body).toContain(owner.email);
+    // In another tab: another account, and the same request.
+    const login = await browser.visit("/login?another=1");
+    await browser.signIn(login, other);
+    const again = await browser.visit(screen.url);
+    expect(again.body).toContain(other.email);
+    const answer = await browser.allow(screen);
+    expect(callbackOf(answer).code).toBeUndefined();
+    expect(has(answer, "consent-allow")).toBe(true);
+    expect(callbackOf(await browser.allow(answer)).code).toBeDefined();
+  });
+
+  test("and so does the page for devices", async () => {
+    const grant_types = ["urn:ietf:params:oauth:grant-type:device_code"];
+    const television = await server.createClient(owner, { grant_types, redirect_uris: [] });
+    const started = await server.postForm("/v1/oauth/device_authorization", television, {});
+    const browser = server.browser();
+    const login = await browser.open(started.body.verification_uri_complete);
+    const screen = await browser.signIn(login, owner);
+    expect(screen.body).toContain(owner.email);
+    await browser.signIn(await browser.visit("/login?another=1"), other);
+    const answer = await browser.submit(screen, "device-allow");
+    expect(answer.body).toContain(other.email);
+    const done = await browser.submit(answer, "device-deny");
+    expect(done.url).toEndWith("/device/done?outcome=denied");
+  });
+});
+
+describe("what clients may send", () => {
+  test("a login_hint and ui_locales as long as any parameter", async () => {
+    const browser = server.browser();
+    const long = { login_hint: "h".repeat(8_000), ui_locales: "de ".repeat(2_000).trim() };
+    const screen = await browser.open(authorizeUrl(client, { ...PKCE, ...long }));
+    expect(screen.status).toBe(200);
+    const done = await browser.signIn(screen, owner);
+    expect(has(done, "consent-allow") || done.location !== undefined).toBe(true);
+  });
+
+  test("names of JavaScript's own are parameters like any other", async () => {
+    const browser = server.browser();
+    const names = { constructor: "c".repeat(10_000), toString: "t", ["__proto__"]: "p" };
+    const screen = await browser.open(authorizeUrl(client, { ...PKCE, ...names } as never));
+    expect(screen.status).toBe(200);
+    const kept = await server.deps.db.read.select().from(authorizationRequests);
+    expect(kept.map(({ parameters }) => Object.hasOwn(parameters, "constructor"))).not.toContain(
+      true,
+    );
+  });
+});
