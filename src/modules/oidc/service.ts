@@ -29,5 +29,5 @@ export async function userInfo(
     });
   const [person] = grantId === undefined ? [] : await selectPerson(db.read, { userId, grantId });
   if (!person) throw new AppError("unauthorized");
-  return { ...userClaims(person.user, { scopes, claims: person.claims?.userinfo }), ...own };
+  return { ...userClaims(person, { scopes, claims: person.claims?.userinfo }), ...own };
 }

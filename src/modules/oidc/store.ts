@@ -2,10 +2,19 @@ import { and, eq } from "drizzle-orm";
 import { prepared } from "../../../db/prepared.ts";
 import { oauthGrants, users } from "../../../db/schema/index.ts";
 
-/** All that userinfo knows: the user, and what the grant behind the token asked for by name. One row. */
+/** What userinfo tells of a user, and which claims the grant behind the token named. One row, and no column more. */
 export const selectPerson = prepared((q, p: { userId: string; grantId: string }) =>
   q
-    .select({ user: users, claims: oauthGrants.claims })
+    .select({
+      displayName: users.displayName,
+      email: users.email,
+      emailVerifiedAt: users.emailVerifiedAt,
+      phone: users.phone,
+      phoneVerifiedAt: users.phoneVerifiedAt,
+      metadata: users.metadata,
+      updatedAt: users.updatedAt,
+      claims: oauthGrants.claims,
+    })
     .from(users)
     .innerJoin(oauthGrants, eq(oauthGrants.userId, users.id))
     .where(and(eq(oauthGrants.id, p.grantId), eq(users.id, p.userId))),
