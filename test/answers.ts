@@ -18,6 +18,7 @@ const EVERYWHERE = ["400", "401", "403", "413", "415", "422", "429", "500"];
 /** Statuses of the published document that this server does not send (contract 00 §15). */
 const ONLY_PUBLISHED = [
   "POST /v1/oauth/authorize/decision 302",
+  "POST /v1/oauth/logout 302",
   "POST /v1/users/{id}/verify/email/confirm 201",
   "POST /v1/users/{id}/verify/email/start 201",
   "POST /v1/users/{id}/verify/phone/confirm 201",

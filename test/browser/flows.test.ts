@@ -107,6 +107,8 @@ describe.skipIf(chromiumPath === null)("the hosted pages in a browser", () => {
       await press(page, "#another-account");
       await signIn(page, grace);
       await see("signed-in-two", "You are signed in");
+      await page.goto(`${server.base}/v1/oauth/logout?ui_locales=en`);
+      await see("logout", "Sign out?");
       server.clock.advance(1_000);
       await page.goto(at({ prompt: "select_account" }));
       await see("chooser", "Choose an account");

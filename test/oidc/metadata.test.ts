@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { providerMetadata } from "../../src/modules/oidc/service.ts";
-import { startProvider, type TestProvider } from "../support/provider.ts";
+import { principal } from "../introspection/support.ts";
+import { postForm, startProvider, type TestProvider } from "../support/provider.ts";
 
 let site: TestProvider;
 beforeAll(async () => {
@@ -82,7 +83,7 @@ describe("Discovery §3, RFC 8414 §2", () => {
     const named = Object.entries(found).filter(([key]) =>
       /_(?:endpoint|uri|documentation)$/.test(key),
     );
-    expect(named.length).toBeGreaterThan(2);
+    expect(named.length).toBeGreaterThan(9);
     for (const [key, value] of named) {
       const url = new URL(value as string);
       expect([key, url.origin]).toEqual([key, site.base]);
@@ -165,6 +166,17 @@ describe("Discovery §3, RFC 8414 §2", () => {
     expect(all.registration_endpoint).toBeUndefined();
     for (const locale of all.ui_locales_supported!)
       expect(Intl.getCanonicalLocales(locale)).toEqual([locale]);
+  });
+
+  test("the token endpoint knows every grant that is listed", async () => {
+    const machine = await principal(site, await site.signUp());
+    for (const grant_type of (await document()).grant_types_supported) {
+      const { body } = await postForm(site, "/v1/oauth/token-code", machine, { grant_type });
+      expect([grant_type, body.error]).not.toEqual([grant_type, "unsupported_grant_type"]);
+    }
+    const unknown = { grant_type: "password" };
+    const { body } = await postForm(site, "/v1/oauth/token-code", machine, unknown);
+    expect(body.error).toBe("unsupported_grant_type");
   });
 
   test("registration is named once it is switched on", () => {

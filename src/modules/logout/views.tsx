@@ -47,13 +47,15 @@ export function confirmPage(view: ConfirmView): Page {
         </ul>
         <form method="post" action="/logout">
           <Carried fields={{ [CSRF_FIELD]: csrfToken, logout_request: parked }} />
-          <button id="logout-confirm" className="button" type="submit">
-            {people.length > 1 ? texts.buttonAll : texts.button}
-          </button>
+          <div className="answers">
+            <a id="logout-cancel" className="button second" href="/">
+              {texts.stay}
+            </a>
+            <button id="logout-confirm" className="button" type="submit">
+              {people.length > 1 ? texts.buttonAll : texts.button}
+            </button>
+          </div>
         </form>
-        <a id="logout-cancel" className="button second" href="/">
-          {texts.stay}
-        </a>
       </Card>
     ),
   };
