@@ -117,14 +117,14 @@ describe("not offered", () => {
     expect(login.body).not.toContain("/signup");
     for (const path of ["/signup", at(closed), "/signup?return_to=https%3A%2F%2Fevil.example%2F"]) {
       const screen = await browser.visit(path);
-      expect([screen.status, has(screen, "signup-submit")]).toEqual([403, false]);
+      expect([screen.status, has(screen, "signup-submit")]).toEqual([404, false]);
     }
     const form = await toForm(browser);
     const forged = form.forms[0]!;
     const fields = { ...forged.fields, return_to: `${server.base}/account` };
     const email = fresh();
     const refused = await fill(browser, { ...form, forms: [{ ...forged, fields }] }, { email });
-    expect([refused.status, browser.cookies.has("qe_ls")]).toEqual([403, false]);
+    expect([refused.status, browser.cookies.has("qe_ls")]).toEqual([404, false]);
   });
 
   test.each(["invite", "closed"] as const)("under SIGNUP_MODE=%s", async (signupMode) => {
@@ -133,7 +133,7 @@ describe("not offered", () => {
     const client = await shut.createClient(admin, { self_registration: true });
     Object.assign(shut.deps, { config: { ...shut.deps.config, signupMode } });
     const screen = await shut.browser().visit(at(client, shut.base));
-    expect(screen.status).toBe(403);
+    expect(screen.status).toBe(404);
     expect((await shut.browser().open(authorizeUrl(client))).body).not.toContain("/signup");
     await shut.stop();
   });

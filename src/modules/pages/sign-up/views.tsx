@@ -83,7 +83,7 @@ export function closedPage(language: Language): Page {
   const { title, text } = TEXTS[language].closed;
   return {
     title,
-    status: 403,
+    status: 404,
     body: (
       <Card heading={title}>
         <Notice kind="error">{text}</Notice>
