@@ -59,6 +59,8 @@ export async function decideDevice(
       const decision = approve
         ? { status, userId, ...bindingOf(deps, session, client) }
         : { status, userId };
+      // A reset that ended the session has taken back what it had allowed, not what it allows now.
+      if (approve && !(await store.isSignedIn(tx, session.id))) throw new AppError("unauthorized");
       if (!(await store.decideDevice(tx, device.id, now, decision))) throw alreadyDecided();
       if (approve)
         await rememberConsent(deps, tx, {

@@ -34,6 +34,11 @@ export const insertCode = preparedWrite((tx, p: Omit<CodeRow, "failedVerifiers">
   }),
 );
 
+/** No row once the hosted session has ended. */
+export const selectLoginSession = prepared((q, p: { id: string }) =>
+  q.select({ id: loginSessions.id }).from(loginSessions).where(eq(loginSessions.id, p.id)),
+);
+
 /** A code that nobody has redeemed, whether its user may still use it, and the session it was given in while that lasts. */
 export const selectCode = prepared((q, p: { codeHash: string }) =>
   q

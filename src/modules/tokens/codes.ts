@@ -2,7 +2,8 @@
 import type { Tx } from "../../../db/client.ts";
 import type { Deps } from "../../deps.ts";
 import { newToken } from "../../platform/crypto/tokens.ts";
-import { insertCode } from "./code-store.ts";
+import { OAuthError } from "../../platform/errors.ts";
+import { insertCode, selectLoginSession } from "./code-store.ts";
 import type { Authorization } from "./model.ts";
 
 export interface NewCode extends Authorization {
@@ -12,9 +13,14 @@ export interface NewCode extends Authorization {
   readonly codeChallenge: string | null;
 }
 
-/** Writes an authorization code and answers it: good once, for `AUTHORIZATION_CODE_TTL`. */
+/**
+ * Writes an authorization code and answers it: good once, for `AUTHORIZATION_CODE_TTL`. Throws `login_required` where the
+ * hosted session has ended since it was looked at: a reset that ended it has deleted the codes there were, not this one.
+ */
 export async function issueCode(deps: Deps, tx: Tx, input: NewCode): Promise<string> {
   const { clock, config, random } = deps;
+  const session = await selectLoginSession(tx, { id: input.loginSessionId });
+  if (session.length === 0) throw new OAuthError("login_required", "the user has signed out");
   const { token, hash } = newToken(random);
   const now = clock.now();
   await insertCode(tx, {
