@@ -518,21 +518,26 @@ describe("several accounts in one browser", () => {
     const screen = await browser.visit("/login?another=1");
     await browser.signIn(screen, other);
     const second = await signedIn({ browser, as: other, at: theirs });
-    return { browser, first, second, theirs };
+    return { browser, first, second, theirs, other };
   }
 
   test("a hint ends its user's session alone", async () => {
-    const { browser, first, second } = await twoAccounts();
+    const { browser, first, second, other } = await twoAccounts();
     expect(await userinfo(first.tokens.access_token)).toBe(200);
-    expectSignedOut(await browser.open(logoutUrl({ id_token_hint: first.tokens.id_token })));
+    const screen = await browser.open(logoutUrl({ id_token_hint: first.tokens.id_token }));
+    expectSignedOut(screen);
+    expect(screen.body).toContain("Still signed in");
+    expect(screen.body).toContain(other.email);
     expect(await userinfo(first.tokens.access_token)).toBe(401);
     expect(await userinfo(second.tokens.access_token)).toBe(200);
     expect(browser.cookies.has("qe_ls")).toBe(true);
   });
 
   test("a hint of the current one keeps the others for the chooser", async () => {
-    const { browser, first, second } = await twoAccounts();
-    expectSignedOut(await browser.open(logoutUrl({ id_token_hint: second.tokens.id_token })));
+    const { browser, first, second, other } = await twoAccounts();
+    const screen = await browser.open(logoutUrl({ id_token_hint: second.tokens.id_token }));
+    expectSignedOut(screen);
+    expect(screen.body).not.toContain(other.email);
     expect(await userinfo(second.tokens.access_token)).toBe(401);
     expect(await userinfo(first.tokens.access_token)).toBe(200);
     expect(browser.cookies.has("qe_ls")).toBe(false);

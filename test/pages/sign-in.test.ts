@@ -240,6 +240,21 @@ describe("several accounts", () => {
     }
   });
 
+  test("the page of the sign-out names whoever is left, and lets them out", async () => {
+    const browser = server.browser();
+    const [ada, grace] = [await server.signUp(), await server.signUp()];
+    await signInAs(browser, ada);
+    await signInAs(browser, grace);
+    browser.cookies.delete("qe_ls");
+    const left = await browser.visit("/logged-out");
+    expect(left.body).toContain("Still signed in");
+    expect(left.body).toContain(ada.email);
+    expect(left.body).not.toContain(grace.email);
+    const out = await browser.submit(left, "sign-out");
+    expect(pathOf(out)).toBe("/logged-out");
+    expect(out.body).toContain("You are signed out");
+  });
+
   test("the same person again takes the place of their session", async () => {
     const browser = server.browser();
     const [ada, grace] = [await server.signUp(), await server.signUp()];

@@ -5,7 +5,7 @@ import { CSRF_FIELD } from "../../../platform/pages/form.tsx";
 import { accountsOf, leave } from "../accounts.ts";
 import { form, type Incoming, page, text, visitOf } from "../visit.ts";
 import { TEXTS } from "./texts.tsx";
-import { homePage, signedInPage, signedOutPage } from "./views.tsx";
+import { homePage, remainingPage, signedInPage, signedOutPage } from "./views.tsx";
 
 const SignOutForm = t.Object({ [CSRF_FIELD]: text() });
 
@@ -46,9 +46,16 @@ export const homeRoutes = (deps: Deps) => {
     )
     .get(
       "/logged-out",
-      ({ request, set }) => {
-        const visit = visitOf(deps, { request, set });
-        return visit.show(signedOutPage(visit.language));
+      async ({ request, set }) => {
+        const incoming = { request, set };
+        const visit = visitOf(deps, incoming);
+        const { current, others } = await accountsOf(deps, incoming);
+        const remaining = [...(current ? [current] : []), ...others];
+        return visit.show(
+          remaining.length === 0
+            ? signedOutPage(visit.language)
+            : remainingPage(visit.language, visit.csrfToken(), remaining),
+        );
       },
       page,
     );

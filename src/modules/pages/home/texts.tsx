@@ -25,6 +25,8 @@ interface HomeTexts {
     readonly text: string;
     readonly advice: string;
     readonly again: string;
+    /** Instead of all that, where somebody is still signed in. */
+    readonly remaining: { readonly title: string; readonly text: string };
   };
 }
 
@@ -54,6 +56,10 @@ export const TEXTS: Translated<HomeTexts> = {
       text: "Nobody is signed in with this browser any more.",
       advice: "On a computer that others use as well, also close the applications that you used.",
       again: "Sign in again",
+      remaining: {
+        title: "Still signed in",
+        text: "With this browser, somebody is still signed in:",
+      },
     },
   },
   de: {
@@ -83,6 +89,10 @@ export const TEXTS: Translated<HomeTexts> = {
       advice:
         "Teilen Sie den Computer mit anderen, dann schließen Sie auch die Anwendungen, die Sie benutzt haben.",
       again: "Wieder anmelden",
+      remaining: {
+        title: "Noch angemeldet",
+        text: "In diesem Browser ist noch jemand angemeldet:",
+      },
     },
   },
 };

@@ -61,6 +61,39 @@ export function signedInPage(view: SignedInView): Page {
   };
 }
 
+/** A client may have signed out one of several accounts: whoever is left is named, or the page would not be true. */
+export function remainingPage(
+  language: Language,
+  csrfToken: string,
+  people: readonly (Person & { readonly id: string })[],
+): Page {
+  const { signedOut, signedIn } = TEXTS[language];
+  const { title, text } = signedOut.remaining;
+  return {
+    title,
+    body: (
+      <Card heading={title}>
+        <p className="lead">{text}</p>
+        <ul className="accounts">
+          {people.map((person) => (
+            <li key={person.id}>
+              <p className="account still">
+                <Account person={person} />
+              </p>
+            </li>
+          ))}
+        </ul>
+        <form method="post" action="/sign-out">
+          <Carried fields={{ [CSRF_FIELD]: csrfToken }} />
+          <button id="sign-out" className="button second" type="submit">
+            {people.length > 1 ? signedIn.signOutAll : signedIn.signOut}
+          </button>
+        </form>
+      </Card>
+    ),
+  };
+}
+
 export function signedOutPage(language: Language): Page {
   const { title, text, advice, again } = TEXTS[language].signedOut;
   return {

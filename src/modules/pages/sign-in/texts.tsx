@@ -58,7 +58,7 @@ export const TEXTS: Translated<SignInTexts> = {
     noMethod: "There is no way to sign in here. Please ask your administrator.",
     fault: {
       stale: "This page was open for too long, or cookies are switched off. Please try again.",
-      credentials: "E-mail address or password are not right.",
+      credentials: "The e-mail address or the password is not right.",
       email: "Please enter an e-mail address, like name@example.com.",
       missing: "Please enter your password.",
       locked: (minutes) =>
