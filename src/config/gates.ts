@@ -83,13 +83,17 @@ function* production(values: Values, config: Config): Generator<string> {
   for (const [name, url] of [
     ["PUBLIC_URL", config.publicUrl],
     ["APP_BASE_URL", config.appBaseUrl],
+    // Unset, it is PUBLIC_URL, which was judged.
+    ["LOGIN_BASE_URL", values.LOGIN_BASE_URL ?? "https:"],
   ] as const) {
     if (!url.startsWith("https:")) yield `${name}: must be https in production, not ${url}`;
     if (name === "APP_BASE_URL" && (isLoopback(hostOf(url)) || hostOf(url).endsWith(".local")))
       yield `${name}: ${url} can't be reached from where your users are`;
   }
-  if (!config.jwtIssuer.startsWith("https:") || !URL.canParse(config.jwtIssuer))
-    yield `JWT_ISSUER: must be an https URL in production, not ${JSON.stringify(config.jwtIssuer)}`;
+  // Contract 03 "Settings": Discovery §4.3 has clients compare it with the address that they found the metadata at.
+  const { jwtIssuer: issuer, publicUrl } = config;
+  if (issuer !== publicUrl)
+    yield `JWT_ISSUER: must be PUBLIC_URL in production, ${publicUrl}, where clients look for its metadata, not ${JSON.stringify(issuer)}; one of earlier tokens belongs into JWT_LEGACY_ISSUERS`;
   if (config.accessTokenTtlSeconds < 60 || config.accessTokenTtlSeconds > 3600)
     yield "ACCESS_TOKEN_TTL: must lie between 1m and 1h in production";
   if (config.smtp?.tls === "none")

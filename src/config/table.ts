@@ -121,7 +121,11 @@ export const settings = {
     { default: "" },
   ),
 
-  JWT_ISSUER: tokens(t.text, "The `iss` of every token.", { absent: "PUBLIC_URL" }),
+  JWT_ISSUER: tokens(
+    t.text,
+    "The `iss` of every token, and the issuer of the metadata; in production PUBLIC_URL, and nothing else.",
+    { absent: "PUBLIC_URL" },
+  ),
   JWT_AUDIENCE: tokens(t.text, "The `aud` of access tokens.", { default: "qeet-identity" }),
   ACCESS_TOKEN_TTL: tokens(
     t.duration("1s", "24h"),

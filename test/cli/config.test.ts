@@ -203,6 +203,26 @@ describe("problems", () => {
     expect(problems).toHaveLength(names.length);
   });
 
+  test("03 settings: the issuer is the public origin, byte for byte, and people sign in over https", () => {
+    for (const issuer of [
+      "https://id.other.test",
+      `${production.PUBLIC_URL}/`,
+      `${production.PUBLIC_URL}?x`,
+      `${production.PUBLIC_URL}#x`,
+      "http://id.acme.test",
+    ])
+      expect(problemsOf({ env: { ...production, JWT_ISSUER: issuer } })).toEqual([
+        `JWT_ISSUER: must be PUBLIC_URL in production, ${production.PUBLIC_URL}, where clients look for its metadata, not ${JSON.stringify(issuer)}; one of earlier tokens belongs into JWT_LEGACY_ISSUERS`,
+      ]);
+    const env = { ...production, JWT_ISSUER: production.PUBLIC_URL };
+    expect(loadConfig({ env }).jwtIssuer).toBe(production.PUBLIC_URL);
+    // Outside production clients may still pin an old one (contract 01 §6).
+    expect(loadConfig({ env: { JWT_ISSUER: "qeet-identity" } }).jwtIssuer).toBe("qeet-identity");
+    expect(
+      problemsOf({ env: { ...production, LOGIN_BASE_URL: "http://login.acme.test" } }),
+    ).toEqual(["LOGIN_BASE_URL: must be https in production, not http://login.acme.test"]);
+  });
+
   test("the same settings, but sound: accepted in production", () => {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const config = loadConfig({
