@@ -6,6 +6,14 @@ export interface Random {
   uuid(): string;
 }
 
+/** A UUID that tells nothing, of version 4: for names of things that outsiders see and no row sorts by. */
+export function uuid4({ bytes }: Pick<Random, "bytes">): string {
+  const random = Buffer.from(bytes(16));
+  random[6] = (random[6]! & 0x0f) | 0x40;
+  random[8] = (random[8]! & 0x3f) | 0x80;
+  return random.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
 /**
  * Cryptographically secure randomness. `uuid` is version 7 of the clock's time; within one process each is greater
  * than the one before it, also within a millisecond, so that rows sort as they were made.

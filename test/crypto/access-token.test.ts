@@ -47,7 +47,8 @@ test("01 §6.1: header and claims of a user token", async () => {
     nbf: seconds(START),
     exp: seconds(START) + 900,
   });
-  expect(jti).toMatch(/^[0-9a-f-]{36}$/);
+  // Contract 03 §9: version 4, so that it tells neither when nor after how many others it was issued.
+  expect(jti).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   expect(expiresAt).toEqual(new Date((seconds(START) + 900) * 1000));
   expect(decodeJwt((await issueAccessToken(deps, subject)).token).jti).not.toBe(jti);
 

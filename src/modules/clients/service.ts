@@ -5,6 +5,7 @@ import { newToken } from "../../platform/crypto/tokens.ts";
 import { AppError } from "../../platform/errors.ts";
 import { makerOf } from "../../platform/liveness.ts";
 import type { Actor } from "../../platform/permissions.ts";
+import { uuid4 } from "../../platform/random.ts";
 import { recordAudit } from "../audit/service.ts";
 import { assertMayGiveScopes, assertStillMay, bodyTenant, tenantOf } from "../rbac/service.ts";
 import {
@@ -107,13 +108,8 @@ export async function registerClient(
   return deps.db.transaction(work, { serializeOn: tenantId });
 }
 
-/** `qci_` and a UUID of version 4 (contract 03 §3): it tells nobody when the client was registered. */
-function newClientId({ random }: Pick<Deps, "random">): string {
-  const bytes = Buffer.from(random.bytes(16));
-  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  return `qci_${bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")}`;
-}
+/** Contract 03 §3: it tells nobody when the client was registered. */
+const newClientId = ({ random }: Pick<Deps, "random">): string => `qci_${uuid4(random)}`;
 
 /** The lists of settings are nobody's to change; those of a row are. */
 const columnsOf = (settings: ClientSettings) => ({

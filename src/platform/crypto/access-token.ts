@@ -1,5 +1,6 @@
 import type { Deps } from "../../deps.ts";
 import { AppError } from "../errors.ts";
+import { uuid4 } from "../random.ts";
 import type { Claims } from "./keyring.ts";
 
 /** RFC 9068 §2.1: keeps an ID token from passing for one of these. */
@@ -146,7 +147,7 @@ async function sign(
       iat,
       nbf: iat,
       exp,
-      jti: deps.random.uuid(),
+      jti: uuid4(deps.random),
     },
   );
   return { token, expiresAt: new Date(exp * 1000) };
