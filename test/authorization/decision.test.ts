@@ -321,6 +321,7 @@ describe("GET /v1/oauth/login-context", () => {
       self_registration_enabled: false,
       remember_device_enabled: false,
       branding: null,
+      locale: "en",
     });
     const open = await context(`?client_id=${members.clientId}`);
     expect(open.body.self_registration_enabled).toBe(true);
@@ -337,6 +338,7 @@ describe("GET /v1/oauth/login-context", () => {
       login_hint: "a@b.c",
       prompt: "consent",
       ui_locales: "de en",
+      locale: "de",
     });
     expect(JSON.stringify(body)).not.toContain(client.redirectUri);
     expect((await context(`?request_id=${request_id}&client_id=${members.clientId}`)).status).toBe(

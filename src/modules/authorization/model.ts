@@ -93,6 +93,7 @@ export const LoginContext = t.Object({
   login_hint: t.Optional(t.String()),
   prompt: t.Optional(t.String()),
   ui_locales: t.Optional(t.String()),
+  locale: t.String({ description: "The language of our own pages, for this browser" }),
   methods: t.Object({ password: t.Boolean(), passkey: t.Boolean(), magic_link: t.Boolean() }),
   self_registration_enabled: t.Boolean(),
   remember_device_enabled: t.Boolean(),

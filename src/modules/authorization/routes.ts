@@ -9,7 +9,7 @@ import {
 } from "../../platform/http/cookies.ts";
 import { ErrorBody } from "../../platform/http/errors.ts";
 import { formPostAddress } from "../../platform/pages/assets.ts";
-import { languageOf } from "../../platform/pages/language.ts";
+import { languageFor, languageOf } from "../../platform/pages/language.ts";
 import { renderPage } from "../../platform/pages/page.ts";
 import { clientAuthFields } from "../clients/model.ts";
 import { authenticateClient } from "../clients/service.ts";
@@ -158,12 +158,12 @@ export const decisionRoutes = (deps: Deps) =>
     )
     .get(
       "/oauth/login-context",
-      async ({ query }) => {
+      async ({ query, request }) => {
         const context = await service.loginContext(deps, {
           clientId: query.client_id,
           requestId: query.request_id,
         });
-        return presentContext(deps, context);
+        return presentContext(deps, request.headers, context);
       },
       {
         public: true,
@@ -190,6 +190,7 @@ function approvalOf({ approve, decision }: typeof DecisionForm.static): boolean 
 /** Public: a name and how to sign in, no redirect URI, nothing secret. */
 function presentContext(
   { config }: Deps,
+  headers: Headers,
   { client, requestId, request }: service.LoginContext,
 ): typeof LoginContext.static {
   const { loginHint, prompt = [], uiLocales = [] } = request ?? {};
@@ -203,6 +204,7 @@ function presentContext(
     ...(loginHint && { login_hint: loginHint }),
     ...(prompt.length > 0 && { prompt: prompt.join(" ") }),
     ...(uiLocales.length > 0 && { ui_locales: uiLocales.join(" ") }),
+    locale: languageFor(headers, uiLocales),
     methods: { password: true, passkey: false, magic_link: true },
     self_registration_enabled: client.selfRegistration && config.signupMode === "open",
     remember_device_enabled: false,
