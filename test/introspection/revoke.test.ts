@@ -54,7 +54,16 @@ test("03 §17: revoke: refresh → its access token; foreign token; unknown; twi
     { client_id: one.client.clientId, token_type: "refresh_token" },
     { client_id: one.client.clientId, token_type: "access_token" },
   ]);
-  expect(written.every(({ tenantId }) => tenantId === one.client.tenantId)).toBe(true);
+  // Contract 08 §9.1: by the client, about the client.
+  const { tenantId, id: resourceId } = one.client;
+  for (const event of written)
+    expect(event).toMatchObject({
+      tenantId,
+      actorType: "service",
+      actorUserId: one.user.userId,
+      resourceType: "oidc_client",
+      resourceId,
+    });
 });
 
 test("an access token alone: its grant goes on", async () => {

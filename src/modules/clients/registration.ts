@@ -89,7 +89,7 @@ export async function replaceRegistration(
       throw badMetadata("client_secret is not this client's");
     const settings = inTheirWords(() => replaced(deps, client, metadata));
     return {
-      client: await writeSettings(deps, tx, caller, client, settings),
+      client: await writeSettings(deps, tx, itself(caller), client, settings),
       registrationToken,
     };
   };
@@ -106,7 +106,7 @@ export async function endRegistration(
   const { client } = await provenClient(deps.db.read, { authorization, clientId });
   const { id, tenantId } = client;
   await deps.db
-    .transaction((tx) => deleteClientIn(deps, tx, caller, { tenantId, id }), {
+    .transaction((tx) => deleteClientIn(deps, tx, itself(caller), { tenantId, id }), {
       serializeOn: tenantId,
     })
     .catch((error: unknown) => {
@@ -115,6 +115,9 @@ export async function endRegistration(
       throw error;
     });
 }
+
+/** Who holds the registration access token is the client, for all that we know. */
+const itself = (caller: Caller) => ({ system: true, type: "service", caller }) as const;
 
 function assertSwitchedOn({ config }: Pick<Deps, "config">): void {
   if (!config.dynamicRegistration)

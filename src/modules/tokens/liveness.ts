@@ -76,7 +76,7 @@ async function liveMachine(deps: Deps, token: AccessToken): Promise<LiveAccessTo
  */
 export async function revokeAccessToken(
   deps: Deps,
-  { tokenId, expiresAt, userId, grantId }: AccessToken,
+  { tokenId, expiresAt, userId }: AccessToken,
   by?: {
     readonly caller: Caller;
     readonly client: Pick<OAuthClient, "id" | "clientId" | "tenantId">;
@@ -89,11 +89,15 @@ export async function revokeAccessToken(
     await recordAudit(
       deps,
       tx,
-      { system: true, userId, caller: by.caller },
+      { system: true, type: "service", userId, caller: by.caller },
       {
         tenantId: by.client.tenantId,
         action: "oauth.token_revoked",
-        resource: { type: "oidc_grant", id: grantId },
+        resource: {
+          // A service principal is its own client.
+          type: by.client.id === by.client.clientId ? "service_principal" : "oidc_client",
+          id: by.client.id,
+        },
         metadata: { client_id: by.client.clientId, token_type: "access_token" },
       },
     );

@@ -245,11 +245,11 @@ export async function revokeByRefreshToken(
       await recordAudit(
         deps,
         tx,
-        { system: true, userId: grant.userId, caller },
+        { system: true, type: "service", userId: grant.userId, caller },
         {
           tenantId: client.tenantId,
           action: "oauth.token_revoked",
-          resource: { type: "oidc_grant", id: grant.id },
+          resource: { type: "oidc_client", id: client.id },
           metadata: { client_id: client.clientId, token_type: "refresh_token" },
         },
       );
