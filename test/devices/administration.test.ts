@@ -215,8 +215,9 @@ describe("a person's data", () => {
   );
 });
 
-test("the janitor removes them a day after they expired", async () => {
+test("the janitor removes the decided a day after they expired", async () => {
   const given = await codes(server, client);
+  ok(await (await signedIn(server, space.owner)).decide(given.user_code));
   const id = await idOf(given);
   const isThere = async () =>
     (await server.deps.db.read.$count(deviceAuthorizations, eq(deviceAuthorizations.id, id))) === 1;

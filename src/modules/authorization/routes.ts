@@ -12,7 +12,7 @@ import { formPostAddress } from "../../platform/pages/assets.ts";
 import { languageFor, languageOf } from "../../platform/pages/language.ts";
 import { renderPage } from "../../platform/pages/page.ts";
 import { clientAuthFields } from "../clients/model.ts";
-import { authenticateClient } from "../clients/service.ts";
+import { authenticateClient, spendUnproved } from "../clients/service.ts";
 import { findHostedSession } from "../sessions/service.ts";
 import {
   AuthorizeForm,
@@ -220,6 +220,7 @@ export const parRoutes = (deps: Deps) =>
       set.headers.pragma = "no-cache";
       const { headers } = request;
       const credential = await authenticateClient(deps, { headers, form: body, caller });
+      await spendUnproved(deps, credential, caller);
       const proof = headers.get("dpop");
       return status(201, await service.pushRequest(deps, { credential, form: body, proof }));
     },

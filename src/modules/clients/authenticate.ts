@@ -65,6 +65,18 @@ export async function authenticateClient(
   throw refused();
 }
 
+/**
+ * For a request that leaves a row behind: a client that proves nothing is anybody who has read its client_id, so that the
+ * address pays as for any other request without a credential. Throws `temporarily_unavailable`.
+ */
+export async function spendUnproved(
+  deps: Deps,
+  { method }: ClientCredential,
+  { ip }: Caller,
+): Promise<void> {
+  if (method === "none") await take(deps, "ip", rateKeyOf(ip));
+}
+
 async function take(deps: Deps, bucket: "client" | "ip", key: string): Promise<void> {
   const { waitSeconds } = await deps.rate.take(bucket, key);
   if (waitSeconds === 0) return;

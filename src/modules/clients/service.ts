@@ -18,7 +18,7 @@ import {
 } from "./settings.ts";
 import * as store from "./store.ts";
 
-export { authenticateClient, type ClientForm } from "./authenticate.ts";
+export { authenticateClient, type ClientForm, spendUnproved } from "./authenticate.ts";
 export { findClient, findOidcClient } from "./find.ts";
 export { ASSERTION_ALGORITHMS } from "./jwks.ts";
 export { type ClientInput, DEVICE_GRANT, EXCHANGE_GRANT, GRANT_TYPES } from "./settings.ts";

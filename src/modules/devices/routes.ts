@@ -6,7 +6,7 @@ import { readCookie, setLoginSession } from "../../platform/http/cookies.ts";
 import { ErrorBody, ErrorSchemas } from "../../platform/http/errors.ts";
 import { pageOf, readPage } from "../../platform/http/page.ts";
 import { readResources } from "../../platform/resources.ts";
-import { authenticateClient } from "../clients/service.ts";
+import { authenticateClient, spendUnproved } from "../clients/service.ts";
 import { findHostedSession, type HostedSession } from "../sessions/service.ts";
 import {
   DecidedDevice,
@@ -28,6 +28,7 @@ export const deviceAuthorizationRoutes = (deps: Deps) =>
     "/oauth/device_authorization",
     async ({ caller, body, request: { headers }, set }) => {
       const credential = await authenticateClient(deps, { headers, form: body, caller });
+      await spendUnproved(deps, credential, caller);
       set.headers.pragma = "no-cache";
       return service.startDevice(deps, credential, {
         scopes: (body.scope ?? "").split(" ").filter((scope) => scope !== ""),

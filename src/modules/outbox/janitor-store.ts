@@ -1,4 +1,4 @@
-import { and, asc, inArray, lt } from "drizzle-orm";
+import { and, asc, eq, inArray, lt, type SQL } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import type { Db } from "../../../db/client.ts";
 import * as schema from "../../../db/schema/index.ts";
@@ -16,6 +16,8 @@ export interface Sweep {
   /** A row may go when this lies further back than `keepMs`; rows where it is null stay. */
   readonly at: PgColumn;
   readonly keepMs: (lives: Lives) => number;
+  /** Of these rows alone. */
+  readonly which?: SQL;
 }
 
 const DAY = 86_400_000;
@@ -117,6 +119,14 @@ export const SWEEPS: readonly Sweep[] = [
   },
   { table: deadLetters, key: deadLetters.id, at: deadLetters.deadLetteredAt, keepMs: days(30) },
   {
+    // Nobody has decided: there is nothing to show or to revoke, and whoever knows a client_id can ask for them.
+    table: deviceAuthorizations,
+    key: deviceAuthorizations.id,
+    at: deviceAuthorizations.expiresAt,
+    keepMs: days(0),
+    which: eq(deviceAuthorizations.status, "pending"),
+  },
+  {
     table: deviceAuthorizations,
     key: deviceAuthorizations.id,
     at: deviceAuthorizations.expiresAt,
@@ -127,11 +137,11 @@ export const SWEEPS: readonly Sweep[] = [
 /** Removes at most `limit` rows that were old before `before`. Answers how many it found. */
 export async function removeBatch(
   db: Db,
-  { table, key, at }: Sweep,
+  { table, key, at, which }: Sweep,
   before: Date,
   limit: number,
 ): Promise<number> {
-  const isOld = lt(at, before);
+  const isOld = and(lt(at, before), which);
   const rows = await db.read.select({ key }).from(table).where(isOld).orderBy(asc(at)).limit(limit);
   if (rows.length === 0) return 0;
   const keys = rows.map((row) => row.key);
