@@ -352,6 +352,30 @@ describe("client_id ≠ aud; URI + ?x; POST body parameters; no cookie", () => {
     expect(await userinfo(tokens.access_token)).toBe(401);
   });
 
+  test("a hint of a session that this is not: a question", async () => {
+    const [first, second] = [await signedIn(), await signedIn()];
+    const url = logoutUrl({ id_token_hint: first.tokens.id_token });
+    const screen = await second.browser.open(url);
+    expect(asksToConfirm(screen)).toBe(true);
+    for (const { browser } of [first, second]) expect(await isSignedIn(browser)).toBe(true);
+    expectSignedOut(await second.browser.submit(screen, "logout-confirm"));
+    for (const { browser } of [first, second]) expect(await isSignedIn(browser)).toBe(false);
+  });
+
+  test("a hint of a session that was idle for too long: what it gave ends all the same", async () => {
+    const { browser, tokens } = await signedIn();
+    const other = await addClient();
+    const theirs = await signedIn({ browser, at: other });
+    site.clock.advance(31 * 60_000);
+    await site.runJob("janitor");
+    const refreshed = await site.refresh(client, tokens.refresh_token);
+    expect(refreshed.status).toBe(200);
+    expectSignedOut(await browser.open(logoutUrl({ id_token_hint: tokens.id_token })));
+    expect(await userinfo(refreshed.body.access_token)).toBe(401);
+    expect((await site.refresh(client, refreshed.body.refresh_token)).status).toBe(400);
+    expect((await site.refresh(other, theirs.tokens.refresh_token)).status).toBe(400);
+  });
+
   test("no cookie, and another session of the same user: that one goes on", async () => {
     const [first, second] = [await signedIn(), await signedIn()];
     await site.browser().open(logoutUrl({ id_token_hint: first.tokens.id_token }));

@@ -1,11 +1,13 @@
 /** What other sites, other tabs and other people at the same computer try with the hosted pages. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { authorizationRequests } from "../../db/schema/index.ts";
-import { PKCE } from "../authorization/support.ts";
+import { authorizationRequests, loginSessions } from "../../db/schema/index.ts";
+import { PKCE, signIn } from "../authorization/support.ts";
 import {
   authorizeUrl,
   basicOf,
   callbackOf,
+  codeFlow,
+  POST_LOGOUT_URI,
   type Screen,
   startProvider,
   type TestClient,
@@ -119,5 +121,69 @@ describe("what clients may send", () => {
     expect(kept.map(({ parameters }) => Object.hasOwn(parameters, "constructor"))).not.toContain(
       true,
     );
+  });
+});
+
+describe("another person at the same computer", () => {
+  const MINUTE_MS = 60_000;
+  const live = async ({ userId }: Pick<SignedUp, "userId">) =>
+    (await server.deps.db.read.select().from(loginSessions)).filter(
+      (session) => session.userId === userId && session.expiresAt > server.clock.now(),
+    ).length;
+
+  /** A browser with several accounts, the last one current, and what a client got in the name of the first. */
+  async function shared(count: number) {
+    const browser = server.browser();
+    const people: SignedUp[] = [];
+    for (let at = 0; at < count; at += 1) people.push(await server.signUp());
+    const [first, ...rest] = people as [SignedUp, ...SignedUp[]];
+    const flow = await codeFlow(browser, client, {}, { user: first });
+    const { refresh_token } = (await server.exchange(client, flow)).body;
+    for (const person of rest)
+      await browser.signIn(await browser.visit("/login?another=1"), person);
+    return { browser, people, first, refresh_token };
+  }
+  const isOver = async ({ people, refresh_token }: Awaited<ReturnType<typeof shared>>) => {
+    for (const person of people) expect(await live(person)).toBe(0);
+    expect((await server.refresh(client, refresh_token)).status).toBe(400);
+  };
+
+  test("the API signs the browser out of the accounts beside the current one too", async () => {
+    const used = await shared(2);
+    expect((await used.browser.call("DELETE", "/v1/auth/session")).status).toBe(204);
+    expect((await used.browser.visit("/login")).body).not.toContain(used.first.email);
+    await isOver(used);
+  });
+
+  test("an account that the chooser has no room for ends, and what it gave", async () => {
+    const used = await shared(6);
+    expect(await live(used.first)).toBe(0);
+    await used.browser.submit(await used.browser.visit("/"), "sign-out");
+    await isOver(used);
+  });
+
+  test.each(["page", "client"])(
+    "a second session of somebody ends with the first: by %s",
+    async (by) => {
+      const used = await shared(2);
+      await signIn(server, used.browser, used.first);
+      expect(await live(used.first)).toBe(2);
+      if (by === "page") await used.browser.submit(await used.browser.visit("/"), "sign-out");
+      else
+        await used.browser.open(
+          `/v1/oauth/logout?${new URLSearchParams({ client_id: client.clientId, post_logout_redirect_uri: POST_LOGOUT_URI })}`,
+        );
+      await isOver(used);
+    },
+  );
+
+  test("an account that nobody has used for half an hour ends, whoever else is here", async () => {
+    const { browser, first, people } = await shared(2);
+    for (let at = 0; at < 4; at += 1) {
+      server.clock.advance(10 * MINUTE_MS);
+      expect((await browser.visit("/")).body).toContain(people[1]!.email);
+    }
+    expect(await live(first)).toBe(0);
+    expect((await browser.visit("/login?choose=1")).body).not.toContain(first.email);
   });
 });

@@ -98,9 +98,11 @@ describe("several accounts in one browser", () => {
     const found = await browserSessions(server.deps, new Headers({ cookie }));
     expect(found.current?.userId).toBe(first.userId);
     expect(found.others.map(({ userId }) => userId)).toEqual([second.userId, third.userId]);
+    expect(found.doubles.map(({ token }) => token)).toEqual([again.token]);
     expect(withCurrent(found, found.others[1]!)).toEqual({
       current: third.token,
       others: [first.token, second.token],
+      dropped: [again.token],
     });
   });
 
@@ -111,6 +113,7 @@ describe("several accounts in one browser", () => {
       expect(await browserSessions(server.deps, headers)).toEqual({
         current: undefined,
         others: [],
+        doubles: [],
       });
     }
   });

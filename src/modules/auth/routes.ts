@@ -4,7 +4,9 @@ import { hashToken } from "../../platform/crypto/tokens.ts";
 import { routeGroup } from "../../platform/http/access.ts";
 import {
   clearLoginSession,
+  readAccounts,
   readCookie,
+  setAccounts,
   setKnownBrowser,
   setLoginSession,
 } from "../../platform/http/cookies.ts";
@@ -228,9 +230,13 @@ export const authRoutes = (deps: Deps) =>
     .delete(
       "/auth/session",
       async ({ caller, request, set, status }) => {
-        const token = readCookie(request.headers, "qe_ls");
-        if (token) await sessions.endHostedSessionOf(deps, caller, token);
+        const { headers } = request;
+        // Whoever signs out here signs the browser out, of the accounts beside the current one too.
+        const others = readAccounts(headers);
+        for (const token of new Set([readCookie(headers, "qe_ls"), ...others]))
+          if (token) await sessions.endHostedSessionOf(deps, caller, token);
         clearLoginSession(deps, set);
+        if (others.length > 0) setAccounts(deps, set, []);
         return status(204, undefined);
       },
       {

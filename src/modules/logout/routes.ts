@@ -57,7 +57,7 @@ async function tryLogout(
 ): Promise<string | undefined> {
   const { headers } = incoming.request;
   const sessions = await browserSessions(deps, headers);
-  if (!isConfirmed && needsConfirmation(request, sessions)) return undefined;
+  if (!isConfirmed && needsConfirmation(deps, request, sessions)) return undefined;
   const kept = await logOutBrowser(deps, caller, request, sessions, { isConfirmed });
   const { set } = incoming;
   // A page of another site that loads this address brings no cookie, and shall not take one away.

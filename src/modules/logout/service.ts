@@ -9,7 +9,7 @@ import {
   endHostedSessionsIn,
   listHostedSessions,
 } from "../sessions/service.ts";
-import { sidOf } from "../tokens/service.ts";
+import { endGrantsOfSession, loginSessionOf, sidOf } from "../tokens/service.ts";
 import type { LogoutRequest } from "./request.ts";
 
 export { browserSessions } from "../sessions/service.ts";
@@ -21,19 +21,24 @@ interface SessionRef {
 }
 
 /**
- * Whether the person has to say yes first. Nobody needs to where nobody is signed in, or where an ID token shows that
- * the client means whoever is; nor, on purpose, where an administrator registered the client with an address to come
+ * Whether the person has to say yes first. Nobody needs to where nobody is signed in, or where an ID token was issued in
+ * a session of this browser; nor, on purpose, where an administrator registered the client with an address to come
  * back to (contract 00 §9): clients of today send no ID token.
  *
  * @see https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout
  */
 export function needsConfirmation(
+  deps: Pick<Deps, "derivedKeys">,
   { client, hint, redirectUri }: LogoutRequest,
-  { current, others }: BrowserSessions,
+  sessions: BrowserSessions,
 ): boolean {
-  const present = [...(current ? [current] : []), ...others];
+  const present = allOf(sessions);
   if (present.length === 0) return false;
-  if (hint) return !present.some(({ userId }) => userId === hint.sub);
+  if (hint && client)
+    return !present.some(
+      ({ id, userId }) =>
+        userId === hint.sub && (hint.sid === null || hint.sid === sidOf(deps, id, client.id)),
+    );
   return !(
     client?.registration === "admin" &&
     redirectUri !== undefined &&
@@ -57,14 +62,16 @@ export async function logOutBrowser(
   const isMeant = ({ userId }: SessionRef) =>
     hint === undefined || isConfirmed || userId === hint.sub;
   const { current, others } = sessions;
-  const present = [...(current ? [current] : []), ...others];
-  const ending: SessionRef[] = present.filter(isMeant);
+  const ending: SessionRef[] = allOf(sessions).filter(isMeant);
   const hinted = await sessionOfHint(deps, request);
   if (hinted && !ending.some(({ id }) => id === hinted.id)) ending.unshift(hinted);
   const tenantId = client?.tenantId ?? null;
   const work = async (tx: Tx) => {
     const ended = await endHostedSessionsIn(deps, tx, ending);
-    const [first] = ended;
+    // A session that was idle for too long is gone; what it gave to clients is not.
+    const isOver = hinted !== undefined && !ended.some(({ id }) => id === hinted.id);
+    const hadGrants = isOver && (await endGrantsOfSession(deps, tx, hinted.id));
+    const first = ended[0] ?? (hadGrants ? hinted : undefined);
     if (first === undefined) return;
     const { id, userId } = first;
     await enqueue(deps, tx, {
@@ -88,14 +95,27 @@ export async function logOutBrowser(
   };
 }
 
-/** Contract 00 §36. The `sid` of a client is made of the session's id: whichever session of the user yields it is the one. */
+const allOf = ({ current, others, doubles }: BrowserSessions) => [
+  ...(current ? [current] : []),
+  ...others,
+  ...doubles,
+];
+
+/**
+ * Contract 00 §36. The `sid` of a client is made of the session's id: whichever session of the user yields it is the one.
+ * When it was idle for too long, the grants that it gave still name it.
+ */
 async function sessionOfHint(
   deps: Deps,
   { client, hint }: LogoutRequest,
 ): Promise<SessionRef | undefined> {
   if (client === undefined || !hint || hint.sid === null) return undefined;
-  const sessions = await listHostedSessions(deps, hint.sub);
-  return sessions.find(({ id }) => sidOf(deps, id, client.id) === hint.sid);
+  const { sub: userId, sid } = hint;
+  const live = await listHostedSessions(deps, userId);
+  const found = live.find((session) => sidOf(deps, session.id, client.id) === sid);
+  if (found !== undefined) return found;
+  const id = await loginSessionOf(deps.db.read, { sid, userId, clientRowId: client.id });
+  return id === undefined ? undefined : { id, userId };
 }
 
 /** Where the browser goes when all is done: the registered address with only `state` added to it, or our own page. */

@@ -27,14 +27,16 @@ export async function accountsOf(deps: Deps, { request, set }: Incoming): Promis
   return sessions;
 }
 
-/** Makes one of the browser's sessions the current one. */
-export function choose(
+/** Makes one of the browser's sessions the current one. Those that there is no room for end: nobody could end them later. */
+export async function choose(
   deps: Deps,
+  caller: Caller,
   set: Incoming["set"],
   sessions: BrowserSessions,
   chosen: Pick<HostedSession, "token" | "userId">,
-): void {
-  const { current, others } = withCurrent(sessions, chosen);
+): Promise<void> {
+  const { current, others, dropped } = withCurrent(sessions, chosen);
+  for (const token of dropped) await endHostedSessionOf(deps, caller, token);
   setLoginSession(deps, set, current);
   setAccounts(deps, set, others);
 }
@@ -46,9 +48,15 @@ interface Opened {
 }
 
 /** Somebody has signed in: theirs is the current session; those of other people stay beside it. */
-export function keep(deps: Deps, set: Incoming["set"], sessions: BrowserSessions, opened: Opened) {
+export async function keep(
+  deps: Deps,
+  caller: Caller,
+  set: Incoming["set"],
+  sessions: BrowserSessions,
+  opened: Opened,
+): Promise<void> {
   const { userId, loginSessionToken: token, knownBrowser } = opened;
-  choose(deps, set, sessions, { token, userId });
+  await choose(deps, caller, set, sessions, { token, userId });
   setKnownBrowser(deps, set, knownBrowser);
 }
 

@@ -32,14 +32,20 @@ export interface HostedSession {
 export interface BrowserSessions {
   readonly current: HostedSession | undefined;
   readonly others: readonly HostedSession[];
+  /** Further ones of the same people: a sign-in by the API leaves those in `qe_accounts` where they are. */
+  readonly doubles: readonly HostedSession[];
 }
 
 const TOKEN = /^[A-Za-z0-9_-]{43}$/;
 
-/** The live session behind cookie `qe_ls` of an active user; undefined for anything else. One statement; two when it renews. */
+/**
+ * The live session behind cookie `qe_ls` of an active user; undefined for anything else. One statement; two when it
+ * renews, for which it has to be in use: being listed beside another one is none.
+ */
 export async function findHostedSession(
   deps: Deps,
   token: string | undefined,
+  { isUsed = true } = {},
 ): Promise<HostedSession | undefined> {
   if (token === undefined || !TOKEN.test(token)) return undefined;
   const [row] = await hosted.selectHosted(deps.db.read, { tokenHash: hashToken(token) });
@@ -49,7 +55,8 @@ export async function findHostedSession(
   const endsAt = new Date(row.createdAt.getTime() + HOSTED_LIFE_MS);
   if (row.expiresAt <= now || endsAt <= now) return undefined;
   const next = new Date(Math.min(now.getTime() + HOSTED_IDLE_MS, endsAt.getTime()));
-  const isDue = row.expiresAt.getTime() - now.getTime() < RENEW_BELOW_MS && next > row.expiresAt;
+  const isDue =
+    isUsed && row.expiresAt.getTime() - now.getTime() < RENEW_BELOW_MS && next > row.expiresAt;
   const renewed =
     isDue &&
     (await deps.db.transaction((tx) =>
@@ -75,28 +82,31 @@ export async function browserSessions(deps: Deps, headers: Headers): Promise<Bro
   const current = await findHostedSession(deps, readCookie(headers, "qe_ls"));
   const seen = new Set(current && [current.userId]);
   const others: HostedSession[] = [];
-  for (const token of readAccounts(headers).slice(0, MAX_OTHER_ACCOUNTS)) {
-    const session = await findHostedSession(deps, token);
-    if (session === undefined || seen.has(session.userId)) continue;
+  const doubles: HostedSession[] = [];
+  for (const token of new Set(readAccounts(headers).slice(0, MAX_OTHER_ACCOUNTS))) {
+    if (token === current?.token) continue;
+    // Who left half an hour ago is signed out, whoever has used the browser since.
+    const session = await findHostedSession(deps, token, { isUsed: false });
+    if (session === undefined) continue;
+    (seen.has(session.userId) ? doubles : others).push(session);
     seen.add(session.userId);
-    others.push(session);
   }
-  return { current, others };
+  return { current, others, doubles };
 }
 
 /**
- * What the cookies must hold once `chosen` is the current session: its own token, and those of the rest. A session of
- * the same user that `chosen` takes the place of is not kept.
+ * What the cookies must hold once `chosen` is the current session: its own token, and those of the rest. `dropped`: what
+ * they hold no longer, as a session of the same user that `chosen` takes the place of, and has to end.
  */
 export function withCurrent(
-  { current, others }: BrowserSessions,
+  { current, others, doubles }: BrowserSessions,
   chosen: Pick<HostedSession, "token" | "userId">,
-): { current: string; others: string[] } {
-  const rest = [...(current ? [current] : []), ...others].filter(
-    (one) => one.userId !== chosen.userId && one.token !== chosen.token,
+): { current: string; others: string[]; dropped: string[] } {
+  const all = [...(current ? [current] : []), ...others];
+  const kept = all.filter(({ userId }) => userId !== chosen.userId).slice(0, MAX_OTHER_ACCOUNTS);
+  const dropped = [...all, ...doubles].filter(
+    (one) => one.token !== chosen.token && !kept.includes(one),
   );
-  return {
-    current: chosen.token,
-    others: rest.map(({ token }) => token).slice(0, MAX_OTHER_ACCOUNTS),
-  };
+  const tokensOf = (sessions: HostedSession[]) => sessions.map(({ token }) => token);
+  return { current: chosen.token, others: tokensOf(kept), dropped: tokensOf(dropped) };
 }

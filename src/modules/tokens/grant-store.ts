@@ -198,6 +198,25 @@ export const grantsOfSession = (q: Reader, loginSessionId: string): Promise<Ende
     .from(oauthGrants)
     .where(and(eq(oauthGrants.loginSessionId, loginSessionId), isNull(oauthGrants.revokedAt)));
 
+/** The hosted session that a client knows as `sid`, even where it and its grants have ended. */
+export async function loginSessionOf(
+  q: Reader,
+  { sid, userId, clientRowId }: Pick<GrantRow, "sid" | "userId" | "clientRowId">,
+): Promise<string | undefined> {
+  const [row] = await q
+    .select({ id: oauthGrants.loginSessionId })
+    .from(oauthGrants)
+    .where(
+      and(
+        eq(oauthGrants.sid, sid),
+        eq(oauthGrants.userId, userId),
+        eq(oauthGrants.clientRowId, clientRowId),
+      ),
+    )
+    .limit(1);
+  return row?.id ?? undefined;
+}
+
 /** The hosted session is over for it: `sid` takes the place of the session's. */
 export async function detachGrant(
   tx: Tx,

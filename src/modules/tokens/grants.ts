@@ -146,12 +146,13 @@ const tagsOf = (ended: readonly store.EndedGrant[]): string[] =>
 /**
  * A hosted session ended, and its clients are told: what it gave to clients ends too, but for the refresh tokens that
  * outlive a sign-out (contract 03 §12.5). Their grants go on under a `sid` of their own, which no access token from before has.
+ * False when it had given nothing that still held.
  */
 export async function endGrantsOfSession(
   deps: Deps,
   tx: Tx,
   loginSessionId: string,
-): Promise<void> {
+): Promise<boolean> {
   // All clients hear of it, those too whose grant stays: they signed the user in with this session.
   const logins = await store.grantsOfSession(tx, loginSessionId);
   await endGrants(deps, tx, { loginSessionId, onlyOnline: true }, "logout");
@@ -160,6 +161,7 @@ export async function endGrantsOfSession(
     tx.afterCommit(() => deps.principals.forget(`grant:${id}`));
   }
   await queueBackchannelLogouts(deps, tx, logins);
+  return logins.length > 0;
 }
 
 /** A grant that holds: its user, tenant and client do, and it was not revoked; nor was the token that was looked at. */

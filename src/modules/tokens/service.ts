@@ -3,7 +3,12 @@ export { endGrant, listGrants } from "./administration.ts";
 export { USER_CLAIMS, userClaims } from "./claims.ts";
 export { issueCode, type NewCode, sidOf } from "./codes.ts";
 export { type Consent, consentOf, rememberConsent } from "./consents.ts";
-export type { GrantRow, ListedGrant, WhichGrants } from "./grant-store.ts";
+export {
+  type GrantRow,
+  type ListedGrant,
+  loginSessionOf,
+  type WhichGrants,
+} from "./grant-store.ts";
 export {
   endGrantsOfSession,
   findLiveGrant,

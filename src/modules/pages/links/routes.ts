@@ -110,7 +110,7 @@ export const linkRoutes = (deps: Deps) => {
             replacesHosted: sessions.current && hashToken(sessions.current.token),
             keepsOtherAccounts: true,
           });
-          keep(deps, set, sessions, opened);
+          await keep(deps, caller, set, sessions, opened);
         }),
       { ...form, body: TokenForm },
     )

@@ -98,7 +98,7 @@ export const signInRoutes = (deps: Deps) => {
         knownCookie: readCookie(incoming.request.headers, "qe_known"),
         replacesHosted: replacedBy(sessions, email),
       });
-      keep(deps, incoming.set, sessions, opened);
+      await keep(deps, caller, incoming.set, sessions, opened);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       Object.assign(incoming.set.headers, error.headers);
@@ -139,7 +139,7 @@ export const signInRoutes = (deps: Deps) => {
     })
     .post(
       "/login/select",
-      async ({ request, set, body }) => {
+      async ({ request, set, caller, body }) => {
         const incoming = { request, set };
         const flow = await readFlow(deps, incoming, body);
         const visit = visitIn(deps, incoming, flow);
@@ -152,7 +152,7 @@ export const signInRoutes = (deps: Deps) => {
         );
         if (chosen === undefined) return offerChoice(visit, flow, sessions, chooser.gone);
         if (flow.pending) await markSelected(deps, flow.pending.requestId, chosen);
-        choose(deps, set, sessions, chosen);
+        await choose(deps, caller, set, sessions, chosen);
         return visit.redirect(flow.returnTo ?? "/");
       },
       { ...form, body: SelectForm },

@@ -63,7 +63,7 @@ export const signUpRoutes = (deps: Deps) => {
         homeTenantId: client.tenantId,
         knownCookie: readCookie(incoming.request.headers, "qe_known"),
       });
-      keep(deps, incoming.set, await accountsOf(deps, incoming), opened);
+      await keep(deps, caller, incoming.set, await accountsOf(deps, incoming), opened);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       const refusal = refusalOf(error, visit);
