@@ -46,6 +46,11 @@ async function signedIn(user: SignedUp = owner): Promise<Browser> {
 const enter = async (browser: Browser, user_code: string) =>
   browser.submit(await browser.visit("/device"), "device-next", { user_code });
 
+test("03 §2: 302 to whoever comes with GET, 303 after a form", async () => {
+  const { status, headers } = await server.call("GET", "/device");
+  expect([status, headers.get("location")?.startsWith("/login?")]).toEqual([302, true]);
+});
+
 test("sign in first, then the link's code stands there to be compared; allow, and the device gets its tokens", async () => {
   const { device_code, user_code, verification_uri_complete } = await begin();
   const browser = server.browser();

@@ -14,7 +14,7 @@ export interface Incoming {
 export interface Visit extends Incoming {
   readonly language: Language;
   show(page: Page): Promise<string>;
-  /** 303, RFC 9700 §4.12: whatever was sent is not sent again. */
+  /** 302, after a form 303: whatever was sent is not sent again (RFC 9700 §4.12). */
   redirect(address: string): string;
   csrfToken(): string;
   isFormOurs(field: string | undefined): boolean;
@@ -37,7 +37,7 @@ export function visitOf(deps: Deps, incoming: Incoming, setting: Setting = {}): 
     language,
     show: (page) => renderPage(deps, incoming, { language, design, inFlow, ...page }),
     redirect(address) {
-      set.status = 303;
+      set.status = request.method === "GET" ? 302 : 303;
       // Browsers heed it on redirects too.
       if (inFlow) set.headers["cross-origin-opener-policy"] = FOR_POPUPS;
       set.headers.location = address;
