@@ -111,6 +111,21 @@ describe("claims", () => {
     expect(decodeJwt(id_token)).not.toHaveProperty("name");
   });
 
+  test("a client that exchanged the token learns what the scope says, not what the first one named", async () => {
+    const claims = JSON.stringify({ userinfo: { email: null } });
+    const { access_token } = await tokensOf({ scope: "openid phone", claims });
+    expect((await userinfo(access_token)).body.email).toBe(user.email);
+    const grant_type = "urn:ietf:params:oauth:grant-type:token-exchange";
+    const other = await site.createClient(user, { grant_types: [grant_type] });
+    const { status, body } = await site.postForm("/v1/oauth/token", other, {
+      grant_type,
+      subject_token: access_token,
+      subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+    });
+    expect(status).toBe(200);
+    expect((await userinfo(body.access_token)).body).toEqual({ ...own(), ...CLAIMS.phone!() });
+  });
+
   test("POST, with the token in the header or the form", async () => {
     const { access_token } = await tokensOf({ scope: "openid email" });
     const wanted = { ...own(), ...CLAIMS.email!() };

@@ -19,7 +19,7 @@ export async function userInfo(
   { db, config }: Pick<Deps, "db" | "config">,
   actor: Actor,
 ): Promise<JsonObject & { sub: string; tenant_id: string | null }> {
-  const { userId, tenantId, kind, grantId, scopes } = actor;
+  const { userId, tenantId, kind, grantId, clientId, scopes } = actor;
   if (userId === null) throw new AppError("unauthorized");
   const own = { sub: userId, tenant_id: tenantId };
   if (kind !== "oauth") return own;
@@ -29,5 +29,7 @@ export async function userInfo(
     });
   const [person] = grantId === undefined ? [] : await selectPerson(db.read, { userId, grantId });
   if (!person) throw new AppError("unauthorized");
-  return { ...userClaims(person, { scopes, claims: person.claims?.userinfo }), ...own };
+  // Core §5.5: the user agreed that the client which named them learns single claims, and no other.
+  const claims = person.clientId === clientId ? person.claims?.userinfo : undefined;
+  return { ...userClaims(person, { scopes, claims }), ...own };
 }
