@@ -111,7 +111,7 @@ describe("03 §17: authorize: unknown client; missing/near-miss redirect", () =>
       expect(status).toBe(400);
       expect(headers.get("content-type")?.startsWith("application/json")).toBe(isJson);
       const text = isJson ? body.error.detail : body;
-      expect(text).toContain("redirect_uri is not registered");
+      expect(text).toContain("redirect_uri is not one of the client");
       if (isJson) expect(body.error.code).toBe("bad_request");
     }
   });

@@ -91,3 +91,24 @@ test("01 §2: every 401 says how to authenticate, also one that a service threw"
   expect([status, headers.get("www-authenticate")]).toEqual([401, bearerChallenge()]);
   await server.stop();
 });
+
+test("an address without a route: a page for a person, JSON for a program and below the API", async () => {
+  const server = await sampleServer();
+  const typeAt = async (call: string, accept: string) => {
+    const { status, headers } = await server.call(call, { headers: { accept } });
+    expect(status).toBe(404);
+    return headers.get("content-type");
+  };
+  const browser = "text/html,application/xhtml+xml,*/*;q=0.8";
+  expect(await typeAt("GET /nothing", browser)).toContain("text/html");
+  for (const [call, accept] of [
+    ["GET /nothing", "*/*"],
+    ["GET /nothing", "application/json"],
+    ["GET /nothing", "text/html;q=0.5,application/json"],
+    ["POST /nothing", browser],
+    ["GET /v1/nothing", browser],
+    ["GET /oauth/nothing", browser],
+  ] as const)
+    expect(await typeAt(call, accept)).toContain("application/json");
+  await server.stop();
+});

@@ -250,6 +250,7 @@ describe("several accounts", () => {
     expect(left.body).toContain("Still signed in");
     expect(left.body).toContain(ada.email);
     expect(left.body).not.toContain(grace.email);
+    expect(pathOf(await browser.visit("/"))).toBe("/login"); // the chooser
     const out = await browser.submit(left, "sign-out");
     expect(pathOf(out)).toBe("/logged-out");
     expect(out.body).toContain("You are signed out");

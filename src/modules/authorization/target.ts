@@ -34,7 +34,10 @@ export function targetOf(client: OAuthClient, parameters: Parameters): Target {
   const redirectUri = one(parameters, "redirect_uri");
   if (redirectUri === undefined) throw new AppError("bad_request", "redirect_uri is missing");
   if (!isRegistered(client, redirectUri))
-    throw new AppError("bad_request", "redirect_uri is not registered for this client");
+    throw new AppError(
+      "bad_request",
+      "redirect_uri is not one of the client's redirect_uris: register it there, letter by letter",
+    );
   const responseMode = one(parameters, "response_mode") === "form_post" ? "form_post" : "query";
   return { redirectUri, state: one(parameters, "state"), responseMode };
 }

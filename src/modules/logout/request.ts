@@ -99,7 +99,9 @@ function assertRegistered(client: OAuthClient | undefined, redirectUri: string |
   if (client === undefined)
     throw refused("post_logout_redirect_uri needs id_token_hint or client_id");
   if (!client.postLogoutUris.includes(redirectUri))
-    throw refused("post_logout_redirect_uri is not registered for this client");
+    throw refused(
+      "post_logout_redirect_uri is not one of the client's post_logout_uris: register it there, letter by letter",
+    );
 }
 
 /** A request in an address of ours: who asked, whom for, where to. The ID token is not in it. */

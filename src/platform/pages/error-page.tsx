@@ -27,6 +27,7 @@ const TEXTS: Translated<ErrorTexts> = {
         "This form was not sent from this site. Please go back to where you came from and start again.",
       forbidden: "You are not allowed to do this.",
       not_found: "There is nothing at this address.",
+      method_not_allowed: "There is nothing to open at this address.",
       too_many_requests: "That was too often in a short time. Please wait a moment and try again.",
       service_unavailable: "The service is busy. Please try again in a moment.",
     },
@@ -45,6 +46,7 @@ const TEXTS: Translated<ErrorTexts> = {
         "Dieses Formular kam nicht von dieser Seite. Bitte gehen Sie dorthin zurück, woher Sie kamen, und beginnen Sie noch einmal.",
       forbidden: "Das dürfen Sie nicht.",
       not_found: "Unter dieser Adresse gibt es nichts.",
+      method_not_allowed: "Unter dieser Adresse gibt es nichts zu öffnen.",
       too_many_requests:
         "Das war zu oft in kurzer Zeit. Bitte warten Sie einen Moment und versuchen Sie es noch einmal.",
       service_unavailable: "Der Dienst ist ausgelastet. Bitte versuchen Sie es gleich noch einmal.",

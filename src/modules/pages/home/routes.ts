@@ -15,6 +15,8 @@ export const homeRoutes = (deps: Deps) => {
   const open = async (incoming: Incoming, isStale = false) => {
     const visit = visitOf(deps, incoming);
     const { current, others } = await accountsOf(deps, incoming);
+    // Whoever was current has signed out: those beside them are signed in, and choose.
+    if (current === undefined && others.length > 0) return visit.redirect("/login");
     if (current === undefined)
       return visit.show(
         homePage(visit.language, config.env === "dev" ? config.publicUrl : undefined),

@@ -47,7 +47,8 @@ export const signUpRoutes = (deps: Deps) => {
     const flow = await readFlow(deps, incoming, body);
     const visit = visitIn(deps, incoming, flow);
     const { client } = flow;
-    if (client === undefined || !flow.offersSignUp) return visit.show(closedPage(visit.language));
+    if (client === undefined || !flow.offersSignUp)
+      return visit.show(closedPage(visit.language, flow.carried));
     const { email = "", password = "" } = body;
     const name = body.display_name?.trim() ?? "";
     const { fault } = TEXTS[visit.language];
@@ -82,7 +83,7 @@ export const signUpRoutes = (deps: Deps) => {
         const visit = visitIn(deps, { request, set }, flow);
         const { client, loginHint: email } = flow;
         if (client === undefined || !flow.offersSignUp)
-          return visit.show(closedPage(visit.language));
+          return visit.show(closedPage(visit.language, flow.carried));
         return ask(visit, flow, client, { email });
       },
       { ...page, query: FlowQuery },

@@ -87,7 +87,7 @@ export const TEXTS: Translated<SignUpTexts> = {
       busy: "Gerade legen viele ein Konto an. Bitte versuchen Sie es gleich noch einmal.",
     },
     closed: {
-      title: "Hier gibt es keine Konten",
+      title: "Hier keine Registrierung",
       text: "Konten werden hier nicht angelegt. Bitte wenden Sie sich an Ihre Administration.",
     },
   },

@@ -79,14 +79,21 @@ export function signUpPage(view: SignUpView): Page {
   };
 }
 
-export function closedPage(language: Language): Page {
-  const { title, text } = TEXTS[language].closed;
+export function closedPage(
+  language: Language,
+  carried: Readonly<Record<string, string | undefined>>,
+): Page {
+  const { closed, hasAccount, signIn } = TEXTS[language];
+  const { title, text } = closed;
   return {
     title,
     status: 404,
     body: (
       <Card heading={title}>
         <Notice kind="error">{text}</Notice>
+        <p className="closing">
+          {hasAccount} <a href={addressOf("/login", carried)}>{signIn}</a>
+        </p>
       </Card>
     ),
   };
