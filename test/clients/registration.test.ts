@@ -274,6 +274,21 @@ describe("RFC 7592", () => {
     expect((await auditActions(server, space, id))[0]).toBe("oidc.client_updated");
   });
 
+  test("§2.2: from a key of its own to no proof at all", async () => {
+    const { jwk } = await clientKey();
+    const its = await made({
+      token_endpoint_auth_method: "private_key_jwt",
+      jwks: { keys: [jwk] },
+    });
+    const answer = await replace(its, {
+      client_id: its.client_id,
+      redirect_uris: [CALLBACK],
+      token_endpoint_auth_method: "none",
+    });
+    expect(ok(answer).body.token_endpoint_auth_method).toBe("none");
+    expect(await rowOf(its)).toMatchObject({ type: "public", refreshReuseLeewaySeconds: 0 });
+  });
+
   test.each([
     ["no client_id", "invalid_client_metadata", { client_id: undefined }],
     ["another client_id", "invalid_client_metadata", { client_id: "qci_other" }],

@@ -4,6 +4,8 @@ import { deviceAuthorizations, pushedRequests } from "../../db/schema/index.ts";
 import { codes, DEVICE_GRANT, signedIn, startDevice } from "../devices/support.ts";
 import { ok } from "../rbac/support.ts";
 import {
+  authorizeUrl,
+  callbackOf,
   challengeOf,
   REDIRECT_URI,
   startProvider,
@@ -67,4 +69,27 @@ test("a device that nobody has let in is gone once its code is; one that was dec
   expect(items.map(({ user_code }: { user_code: string }) => user_code)).toEqual([
     decided.user_code,
   ]);
+});
+
+test("a token holds as many resources as fit into it; with all that it may hold it can still be asked about and ended", async () => {
+  const owner = await server.signUp();
+  const scopes = Array.from({ length: 100 }, (_, n) => `${n}`.padEnd(128, "x"));
+  const client = await server.createClient(owner, { grant_types: ["client_credentials"], scopes });
+  const resource = (length: number) => "https://api.example/".padEnd(length, "x");
+  const get = (length: number) =>
+    server.postForm("/v1/oauth/token", client, {
+      grant_type: "client_credentials",
+      resource: resource(length),
+    });
+  expect((await get(4_097)).body).toMatchObject({ error: "invalid_target" });
+  const token: string = ok(await get(4_096)).body.access_token;
+  const isActive = async () =>
+    ok(await server.postForm("/oauth/introspect", client, { token })).body.active;
+  expect(await isActive()).toBe(true);
+  ok(await server.postForm("/oauth/revoke", client, { token }));
+  expect(await isActive()).toBe(false);
+
+  const asked = authorizeUrl(client, { resource: resource(4_097), scope: undefined });
+  const screen = await server.browser().open(asked);
+  expect(callbackOf(screen)).toMatchObject({ error: "invalid_request" });
 });

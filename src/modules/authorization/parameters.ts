@@ -1,4 +1,5 @@
 /** The parameters of an authorization request as they arrive: which there are, and how much of each is read. */
+import { MAX_RESOURCE_CHARACTERS } from "../../platform/resources.ts";
 
 /** What is kept of a request. `resource` alone has several values. */
 export type Parameters = Readonly<Record<string, string | string[]>>;
@@ -78,6 +79,11 @@ function read(pairs: Iterable<[string, string]>): Received {
   }
   if (resources.length > MAX_RESOURCES)
     broken.set("resource", `more than ${MAX_RESOURCES} resources`);
+  if (resources.join("").length > MAX_RESOURCE_CHARACTERS)
+    broken.set(
+      "resource",
+      `resources are longer than ${MAX_RESOURCE_CHARACTERS} characters together`,
+    );
   // Which of two values was meant nobody knows: not even a redirect goes by one of them.
   for (const name of broken.keys()) delete parameters[name];
   const [fault] = broken.values();

@@ -158,7 +158,8 @@ function replaced(deps: Deps, row: store.ClientRow, metadata: Metadata): ClientS
     requireMembership,
     selfRegistration,
     logoutRequiresConfirmation,
-    refreshReuseLeewaySeconds,
+    // One that has become public has none (contract 00 §8).
+    ...(fresh.type === before.type && { refreshReuseLeewaySeconds }),
   });
 }
 

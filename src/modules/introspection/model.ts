@@ -1,8 +1,8 @@
 import { t } from "elysia";
 import { clientAuthFields } from "../clients/model.ts";
 
-/** An access token of ours, however many scopes it has, is shorter. */
-const token = t.String({ minLength: 1, maxLength: 16_384 });
+/** An access token of ours, however many scopes and resources it has, is shorter. */
+const token = t.String({ minLength: 1, maxLength: 32_768 });
 const tokenTypeHint = t.Optional(
   t.String({
     maxLength: 128,

@@ -103,7 +103,7 @@ export const UserInfo = t.Object({
 export const UserInfoForm = t.Object({
   access_token: t.Optional(
     t.String({
-      maxLength: 16_384,
+      maxLength: 32_768,
       description: "In place of the header (RFC 6750 §2.2); never beside it",
     }),
   ),

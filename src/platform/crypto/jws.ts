@@ -8,8 +8,8 @@ export interface DecodedJws {
   readonly signature: Buffer;
 }
 
-/** Of a token of ours; a client that sends more sends something else. */
-const MAX_CHARACTERS = 16_384;
+/** Of a token of ours, with all scopes and resources that it may have; a client that sends more sends something else. */
+const MAX_CHARACTERS = 32_768;
 // Stricter than decoders are, which skip what they don't know: one token, one spelling.
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
