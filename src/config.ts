@@ -43,6 +43,7 @@ export interface Config {
   /** Beside `jwtIssuer`, for tokens of the server that this one replaces. */
   readonly jwtLegacyIssuers: readonly string[];
   readonly dynamicRegistration: boolean;
+  readonly auditTokenIssued: boolean;
   /** What the operator added to `publicUrl`, which is always allowed. `*` in development only. */
   readonly allowedOrigins: readonly string[];
   readonly csrfCookieDomain: string | null;
@@ -166,6 +167,7 @@ function compose(values: Values, problems: string[]): Config {
     idTokenTenantClaim: values.ID_TOKEN_TENANT_CLAIM,
     jwtLegacyIssuers: values.JWT_LEGACY_ISSUERS,
     dynamicRegistration: values.DYNAMIC_REGISTRATION,
+    auditTokenIssued: values.AUDIT_TOKEN_ISSUED,
     allowedOrigins: values.ALLOWED_ORIGINS,
     csrfCookieDomain: values.CSRF_COOKIE_DOMAIN,
     appBaseUrl: values.APP_BASE_URL ?? publicUrl,

@@ -158,6 +158,11 @@ export const settings = {
     "Let who may change connections register OAuth clients by RFC 7591.",
     { default: "false" },
   ),
+  AUDIT_TOKEN_ISSUED: tokens(
+    t.flag,
+    "Write each token of `client_credentials` to the audit log: one more write a token, which otherwise costs none.",
+    { default: "false" },
+  ),
   JWT_SIGNING_KEY: tokens(t.ecPrivateKey, "Your own signing key (EC P-256, PEM).", {
     absent: "generated, kept in the database, sealed",
     isSecret: true,

@@ -24,6 +24,7 @@ export const AUDIT_ACTIONS = [
   "oauth.device_denied",
   "oauth.device_revoked",
   "oauth.grant_revoked",
+  "oauth.token_issued",
   "oauth.token_revoked",
   "oidc.client_deleted",
   "oidc.client_registered",

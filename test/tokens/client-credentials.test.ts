@@ -138,3 +138,36 @@ test("RFC 8707: a token for a resource is not for this server's own API", async 
   expect((await server.call("GET", "/v1/users", { as: body.access_token })).status).toBe(401);
   expect(await readLiveAccessToken(server.deps, body.access_token)).toBeDefined();
 });
+
+test("03 §8.1: each token stands in the audit log, where the operator wants that", async () => {
+  const audited = await startServer({ auditTokenIssued: true });
+  const there = await workspace(audited);
+  const machine = await principal(["user.read", "reports:read"], audited, there);
+  const client = await createClient(audited, there.owner, { grant_types: ["client_credentials"] });
+  ok(await ask(machine, { scope: "user.read" }, "/v1/oauth/token", audited));
+  ok(await ask(client, {}, "/v1/oauth/token-code", audited));
+  expectOAuthError(
+    await ask(machine, { scope: "user.write" }, "/v1/oauth/token", audited),
+    "invalid_scope",
+  );
+  const { body } = ok(
+    await audited.call("GET", `/v1/tenants/${there.tenantId}/audit?action=oauth.token_issued`, {
+      as: there.owner.token,
+    }),
+  );
+  expect(body.items).toMatchObject([
+    {
+      actor_type: "service",
+      resource_type: "oidc_client",
+      resource_id: client.id,
+      metadata: { client_id: client.clientId, scopes: [] },
+    },
+    {
+      actor_type: "service",
+      resource_type: "service_principal",
+      resource_id: machine.clientId,
+      metadata: { client_id: machine.clientId, scopes: ["user.read"] },
+    },
+  ]);
+  await audited.stop();
+});
