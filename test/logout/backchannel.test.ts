@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
-import { decodeProtectedHeader } from "jose";
+import { decodeJwt, decodeProtectedHeader } from "jose";
 import { auditEvents, backchannelLogouts, oidcClients } from "../../db/schema/index.ts";
 import { queueBackchannelLogouts } from "../../src/modules/backchannel-logout/service.ts";
 import { type SignedUp, startServer, type TestServer } from "../support/server.ts";
@@ -123,6 +123,19 @@ describe("Back-Channel Logout 1.0", () => {
       expect(await rows()).toMatchObject([{ attempts: 1, lastError: null }]);
     },
   );
+
+  test("a tenant with many logouts does not hold up another's", async () => {
+    const stranger = await server.signUp();
+    const busy = await addClient({ tenantId: stranger.tenantId });
+    for (let n = 0; n < 60; n++) await queue(busy);
+    server.clock.advance(1);
+    const client = await addClient();
+    await queue(client);
+    await server.runJob(JOB);
+    const order = receiver.received.map(({ token }) => decodeJwt(token).aud);
+    expect(order).toHaveLength(61);
+    expect(order.indexOf(client.clientId)).toBeLessThan(20);
+  });
 
   test("a logout token is no bearer token and no id_token of ours", async () => {
     const client = await addClient();

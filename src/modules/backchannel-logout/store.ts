@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNotNull, isNull, lt, lte, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNotNull, isNull, lt, lte, min, sql } from "drizzle-orm";
 import type { Reader, Tx } from "../../../db/client.ts";
 import { backchannelLogouts, oidcClients } from "../../../db/schema/index.ts";
 
@@ -47,15 +47,35 @@ export async function insertLogouts(
 const isDue = (now: Date) =>
   and(isNull(backchannelLogouts.finishedAt), lte(backchannelLogouts.dueAt, now));
 
-/** Ids of logouts that are due and that nobody is at, the longest due first. */
+/**
+ * Ids of logouts that are due and that nobody is at, the longest due first. Tenants share the `limit`: one whose clients
+ * are slow, and whose logouts are many, does not hold up the others.
+ */
 export async function dueLogoutIds(q: Reader, now: Date, limit: number): Promise<string[]> {
-  const rows = await q
-    .select({ id: backchannelLogouts.id })
+  const { id, clientRowId, dueAt } = backchannelLogouts;
+  const { tenantId } = oidcClients;
+  const ofClient = eq(oidcClients.id, clientRowId);
+  const waiting = await q
+    .select({ tenantId })
     .from(backchannelLogouts)
+    .innerJoin(oidcClients, ofClient)
     .where(isDue(now))
-    .orderBy(asc(backchannelLogouts.dueAt))
+    .groupBy(tenantId)
+    .orderBy(asc(min(dueAt)))
     .limit(limit);
-  return rows.map(({ id }) => id);
+  const ids: string[] = [];
+  for (const [n, tenant] of waiting.entries()) {
+    const share = Math.ceil((limit - ids.length) / (waiting.length - n));
+    const rows = await q
+      .select({ id })
+      .from(backchannelLogouts)
+      .innerJoin(oidcClients, ofClient)
+      .where(and(isDue(now), eq(tenantId, tenant.tenantId)))
+      .orderBy(asc(dueAt))
+      .limit(share);
+    ids.push(...rows.map((row) => row.id));
+  }
+  return ids;
 }
 
 /** Takes those of `ids` that are still due: nobody else finds them before `leaseUntil`. */
