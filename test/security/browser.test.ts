@@ -112,6 +112,27 @@ describe("what clients may send", () => {
     expect(has(done, "consent-allow") || done.location !== undefined).toBe(true);
   });
 
+  test("by POST, more than an address may hold", async () => {
+    const browser = server.browser();
+    const long = {
+      state: "語".repeat(2_048),
+      nonce: "語".repeat(2_048),
+      login_hint: "語".repeat(2_000),
+    };
+    const flow = await codeFlow(
+      browser,
+      client,
+      { ...long, prompt: "login consent" },
+      {
+        user: owner,
+        method: "POST",
+      },
+    );
+    expect(flow.asked).toEqual(["login", "consent"]);
+    expect(flow.answer.state).toBe(long.state);
+    expect(flow.code).not.toBe("");
+  });
+
   test("names of JavaScript's own are parameters like any other", async () => {
     const browser = server.browser();
     const names = { constructor: "c".repeat(10_000), toString: "t", ["__proto__"]: "p" };
