@@ -71,12 +71,21 @@ function postgres(): Store {
   return {
     all: (text, params) => sql.unsafe(dollars(text), params).values() as Promise<unknown[][]>,
     async write(statements, serializeOn) {
-      const run = () =>
+      const once = () =>
         sql.begin("isolation level serializable", async (tx) => {
           for (const [text, params] of statements) await tx.unsafe(dollars(text), params).values();
         });
+      // Neighbouring rows share a page, and Postgres may then see a conflict: it is tried again, as the product does.
+      const run = async (left = 5): Promise<void> => {
+        try {
+          await once();
+        } catch (error) {
+          if ((error as { errno?: string }).errno !== "40001" || left === 0) throw error;
+          await run(left - 1);
+        }
+      };
       if (serializeOn === undefined) return void (await run());
-      const mine = (turns.get(serializeOn) ?? Promise.resolve()).then(run);
+      const mine = (turns.get(serializeOn) ?? Promise.resolve()).then(() => run());
       turns.set(
         serializeOn,
         mine.catch(() => {}),
