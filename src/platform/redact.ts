@@ -25,6 +25,14 @@ const MASKED = new Set([
   "x-api-key",
   "private_key",
   "client_assertion",
+  "registration_access_token",
+  "subject_token",
+  "actor_token",
+  "device_code",
+  "user_code",
+  "code_verifier",
+  "logout_token",
+  "id_token_hint",
 ]);
 const EMAILS = new Set(["email", "email_addr", "to"]);
 const PHONES = new Set(["phone", "phone_number"]);

@@ -15,7 +15,7 @@ const recorder = (logLevel: "debug" | "info" | "warn" | "error" = "debug") => {
 };
 
 const MASKED =
-  "password, new_password, old_password, secret, client_secret, signing_secret, webhook_secret, token, access_token, refresh_token, id_token, bearer, code, otp, recovery_code, api_key, apikey, authorization, cookie, set-cookie, x-api-key, private_key, client_assertion".split(
+  "password, new_password, old_password, secret, client_secret, signing_secret, webhook_secret, token, access_token, refresh_token, id_token, bearer, code, otp, recovery_code, api_key, apikey, authorization, cookie, set-cookie, x-api-key, private_key, client_assertion, registration_access_token, subject_token, actor_token, device_code, user_code, code_verifier, logout_token, id_token_hint".split(
     ", ",
   );
 
