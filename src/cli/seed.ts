@@ -91,7 +91,9 @@ export const run: Run = async ({ config, flags, out }) => {
     progress.end();
     const lines = made.flatMap(({ name, owner, users, clients }) => [
       `  ${name}: owner ${owner}, ${users} users`,
-      ...clients.map((one) => `    ${one.name}: client_id ${one.client_id}${secretOf(one)}`),
+      ...clients.map(
+        (one) => `    ${one.name}: client_id ${one.client_id}${secretOf(one)}${callbackOf(one)}`,
+      ),
     ]);
     out.result(["Made two workspaces; every password is", `  ${PASSWORD}`, ...lines].join("\n"), {
       password: PASSWORD,
@@ -249,10 +251,16 @@ interface SeededClient {
   readonly name: string;
   readonly client_id: string;
   readonly client_secret?: string;
+  readonly redirect_uri?: string;
 }
 
 const secretOf = ({ client_secret: secret }: SeededClient) =>
   secret === undefined ? "" : `, client_secret ${secret}`;
+const callbackOf = ({ redirect_uri: uri }: SeededClient) =>
+  uri === undefined ? "" : `, redirect_uri ${uri}`;
+
+const WEB_CALLBACK = "http://localhost:3000/api/auth/callback";
+const SPA_CALLBACK = "http://localhost:5173/callback";
 
 /** A web application with a server, a page without one, and a machine. */
 async function seedClients(
@@ -263,14 +271,14 @@ async function seedClients(
   const scopes = ["openid", "profile", "email", "offline_access"];
   const web = await createClient(deps, actor, {
     name: `${workspace} Portal`,
-    redirectUris: ["http://localhost:3000/api/auth/callback"],
+    redirectUris: [WEB_CALLBACK],
     postLogoutUris: ["http://localhost:3000"],
     scopes,
   });
   const spa = await createClient(deps, actor, {
     name: `${workspace} Dashboard`,
     type: "public",
-    redirectUris: ["http://localhost:5173/callback"],
+    redirectUris: [SPA_CALLBACK],
     postLogoutUris: ["http://localhost:5173"],
     scopes,
   });
@@ -284,8 +292,9 @@ async function seedClients(
       name: web.client.name,
       client_id: web.client.clientId,
       ...(web.secret !== undefined && { client_secret: web.secret }),
+      redirect_uri: WEB_CALLBACK,
     },
-    { name: spa.client.name, client_id: spa.client.clientId },
+    { name: spa.client.name, client_id: spa.client.clientId, redirect_uri: SPA_CALLBACK },
     {
       name: machine.principal.name,
       client_id: machine.principal.id,

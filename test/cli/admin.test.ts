@@ -83,8 +83,13 @@ describe.skipIf(isPostgresRun)("seed", () => {
           name: expect.any(String),
           client_id: expect.any(String),
           client_secret: expect.any(String),
+          redirect_uri: expect.stringMatching(/^http:/),
         },
-        { name: expect.any(String), client_id: expect.stringMatching(/^qci_/) },
+        {
+          name: expect.any(String),
+          client_id: expect.stringMatching(/^qci_/),
+          redirect_uri: expect.stringMatching(/^http:/),
+        },
         {
           name: "nightly-export",
           client_id: expect.any(String),
