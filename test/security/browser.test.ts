@@ -86,6 +86,34 @@ describe("two tabs", () => {
     expect(callbackOf(await browser.allow(answer)).code).toBeDefined();
   });
 
+  test("an account that was chosen is the one that the client gets, or it is chosen again", async () => {
+    const browser = server.browser();
+    await codeFlow(browser, client, {}, { user: owner });
+    await browser.signIn(await browser.visit("/login?another=1"), other);
+    await codeFlow(browser, client, {});
+    server.clock.advance(1_000);
+    const chooser = await browser.open(
+      authorizeUrl(client, { prompt: "select_account", scope: "openid email" }),
+    );
+    const choose = (screen: Screen, { email }: SignedUp) => {
+      const buttons = [...screen.body.matchAll(/<button id="(account-\d)"[\s\S]*?<\/button>/g)];
+      return browser.submit(screen, buttons.find(([html]) => html.includes(email))![1]!);
+    };
+    const consent = await choose(chooser, owner);
+    expect(consent.body).toContain(owner.email);
+    // In another tab the other one becomes current, who has nothing left to consent to.
+    const device = new URLSearchParams({ choose: "1", return_to: `${server.base}/device` });
+    const elsewhere = await choose(await browser.visit(`/login?${device}`), other);
+    expect(elsewhere.body).toContain(other.email);
+    const allowed = await browser.open(authorizeUrl(client, { scope: "openid email" }));
+    await browser.allow(allowed);
+    const answer = await browser.allow(consent);
+    expect(callbackOf(answer).code).toBeUndefined();
+    expect(has(answer, "account-1")).toBe(true);
+    const again = await choose(answer, owner);
+    expect(callbackOf(await browser.allow(again)).code).toBeDefined();
+  });
+
   test("and so does the page for devices", async () => {
     const grant_types = ["urn:ietf:params:oauth:grant-type:device_code"];
     const television = await server.createClient(owner, { grant_types, redirect_uris: [] });

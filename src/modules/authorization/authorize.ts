@@ -127,7 +127,8 @@ async function resume(
     if (row.approved === false) throw denied();
     // The client may have been changed since: what it may not ask any more it does not get.
     assertAllowed({ ...request, fault: undefined, isPushed: true });
-    const { createdAt, selectedAt } = row;
+    const { createdAt } = row;
+    const selectedAt = await selectionOf(deps, row, visitor.session);
     return proceed(
       deps,
       { ...visitor, browser },
@@ -140,6 +141,20 @@ async function resume(
     );
   });
   return { browser, ...answered };
+}
+
+/** When the account of this session was chosen. That of another one, which was current then, does not count for it. */
+async function selectionOf(
+  deps: Deps,
+  { requestHash, selectedAt, loginSessionId }: store.RequestRow,
+  session: HostedSession | undefined,
+): Promise<Date | null> {
+  if (selectedAt === null || session === undefined || session.id === loginSessionId)
+    return selectedAt;
+  await deps.db.transaction((tx) =>
+    store.selectAccount(tx, requestHash, { selectedAt: null, loginSessionId: null }),
+  );
+  return null;
 }
 
 /** The request's browser, and no other. One that was posted belongs to whoever comes for it first. */

@@ -75,7 +75,10 @@ export async function markSelected(
   if (pending === undefined || (pinned !== null && pinned !== pending.request.client.tenantId))
     return;
   await deps.db.transaction((tx) =>
-    store.selectAccount(tx, hashToken(requestId), deps.clock.now()),
+    store.selectAccount(tx, hashToken(requestId), {
+      selectedAt: deps.clock.now(),
+      loginSessionId: session.id,
+    }),
   );
 }
 

@@ -88,10 +88,15 @@ export async function tieToSession(
     );
 }
 
-export async function selectAccount(tx: Tx, hash: string, selectedAt: Date): Promise<void> {
+/** This session's account was chosen; or none, where the browser has come back with another one than was. */
+export async function selectAccount(
+  tx: Tx,
+  hash: string,
+  { selectedAt, loginSessionId }: Pick<RequestRow, "selectedAt" | "loginSessionId">,
+): Promise<void> {
   await tx
     .update(authorizationRequests)
-    .set({ selectedAt })
+    .set({ selectedAt, loginSessionId, decidedAt: null, approved: null })
     .where(
       and(eq(authorizationRequests.requestHash, hash), isNull(authorizationRequests.consumedAt)),
     );
