@@ -2,7 +2,16 @@
  * bun test/run.ts: every check and every suite. The last line is `N passed, N failed`, over all of them; a check
  * (lint, types, …) counts as one.
  */
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startPostgres } from "./support/postgres.ts";
@@ -84,15 +93,23 @@ const binaryOnSqlite = suite("binary", OUTSIDE, {
 
 async function run({ name, command, env, isSuite }: Step): Promise<Outcome> {
   const startedAt = performance.now();
-  const junit = report(`${name.replaceAll(" ", "-")}.xml`);
-  console.log(`\n== ${name}`);
+  const file = name.replaceAll(" ", "-");
+  const junit = report(`${file}.xml`);
+  console.log(`-- ${name} begins`);
   const reporter = isSuite ? ["--reporter=junit", `--reporter-outfile=${junit}`] : [];
+  // Two may run at once: what each says is shown whole, when it has ended.
+  const log = report(`${file}.log`);
+  const output = openSync(log, "a");
   const child = Bun.spawn([...command, ...reporter], {
     cwd: root,
-    stdio: ["ignore", "inherit", "inherit"],
+    stdio: ["ignore", output, output],
     env: { ...process.env, ...env },
   });
+  const alive = setInterval(() => console.log(`-- ${name} goes on`), 60_000);
   const isDone = (await child.exited) === 0;
+  clearInterval(alive);
+  closeSync(output);
+  console.log(`\n== ${name}\n${readFileSync(log, "utf8")}`);
   const seconds = Math.round((performance.now() - startedAt) / 1_000);
   const counts = isSuite ? countsOf(junit) : { passed: 0, failed: 0, skipped: 0 };
   // A suite that ends badly without a failing test (a crash, an error between tests) has failed as well.
@@ -121,15 +138,19 @@ const outcomes: Outcome[] = [];
 const runAll = async (steps: readonly Step[]) => {
   for (const step of steps) outcomes.push(await run(step));
 };
-await runAll([...checks, ...builds, ...suiteOn("SQLite", { DATABASE_URL: undefined })]);
+await runAll([...checks, ...builds]);
 const directory = mkdtempSync(join(tmpdir(), "qeetid-postgres-"));
 chmodSync(directory, 0o755); // Postgres runs as another user
 const postgres = await startPostgres(directory);
 try {
   const onPostgres = { QEETID_TEST_POSTGRES: "1", DATABASE_URL: postgres.url };
-  await runAll([
-    ...suiteOn("Postgres", onPostgres),
-    suite("binary on Postgres", BINARY_ON_POSTGRES, { ...onPostgres, QEETID_BINARY: built }),
+  // Side by side: each keeps one core busy, and spends much of its time waiting.
+  await Promise.all([
+    runAll(suiteOn("SQLite", { DATABASE_URL: undefined })),
+    runAll([
+      ...suiteOn("Postgres", onPostgres),
+      suite("binary on Postgres", BINARY_ON_POSTGRES, { ...onPostgres, QEETID_BINARY: built }),
+    ]),
   ]);
 } finally {
   await postgres.stop();
