@@ -45,13 +45,14 @@ const suite = (name: string, path: string[], env: Step["env"] = {}): Step => ({
 });
 
 /** What talks to a program from outside: on SQLite to the compiled one alone, since from source it would say the same. */
-const OUTSIDE = ["test/binary", "test/cli", "test/counterparts", "test/faults", "test/readme"];
+const OUTSIDE = ["test/binary/", "test/cli/", "test/counterparts/", "test/faults/", "test/readme/"];
 /** Of those, what depends on the database: from source, and as the binary. */
-const ON_POSTGRES = ["test/faults"];
-const BINARY_ON_POSTGRES = ["test/counterparts"];
+const ON_POSTGRES = ["test/faults/"];
+const BINARY_ON_POSTGRES = ["test/counterparts/"];
 const INSIDE = readdirSync(join(root, "test"), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() || entry.name.endsWith(".test.ts"))
-  .map((entry) => `test/${entry.name}`)
+  // With its slash: bun looks for the text in the path, and `test/cli` stands in `test/clients`, too.
+  .map((entry) => `test/${entry.name}${entry.isDirectory() ? "/" : ""}`)
   .filter((path) => !OUTSIDE.includes(path));
 
 const checks: readonly Step[] = [
