@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { and, eq } from "drizzle-orm";
 import { oidcClients, userRoles } from "../../db/schema/index.ts";
 import { assign, expectRefusal, member, ok, ownerRoleId, workspace } from "../rbac/support.ts";
-import { createClient, exchange } from "../support/provider.ts";
+import { createClient, exchange, postForm } from "../support/provider.ts";
 import { PASSWORD, startServer, type TestServer } from "../support/server.ts";
 import { hostedSession, newCode } from "../tokens/support.ts";
 
@@ -113,4 +113,31 @@ test("contract 07 §2: a client learns what its user holds in its own tenant, an
   expectRefusal(await ask(as, visitor.tenantId), 403);
   expect(ok(await ask(as, client.tenantId)).body.allowed).toBe(false);
   expect(ok(await ask(visitor.owner.token, visitor.tenantId)).body.allowed).toBe(true);
+});
+
+test("what is taken from a client's scopes, its tokens have no more, at once", async () => {
+  const owner = await server.signUp();
+  const scopes = ["openid", "user.read", "reports:read"];
+  const grant_types = ["authorization_code", "client_credentials"];
+  const client = await createClient(server, owner, { scopes, grant_types });
+  const sessionId = await hostedSession(server, owner);
+  const code = await newCode(server, { client, userId: owner.userId, sessionId }, { scopes });
+  const users: string = ok(await exchange(server, client, code)).body.access_token;
+  const form = { grant_type: "client_credentials" };
+  const own: string = ok(await postForm(server, "/v1/oauth/token", client, form)).body.access_token;
+  const read = async () => [
+    (await server.call("GET", "/v1/users", { as: users })).status,
+    (await server.call("GET", "/v1/users", { as: own })).status,
+  ];
+  const scopeOf = async (token: string) =>
+    ok(await postForm(server, "/oauth/introspect", client, { token })).body.scope;
+  expect(await read()).toEqual([200, 200]);
+  expect(await scopeOf(users)).toBe("openid user.read reports:read");
+  const late = await newCode(server, { client, userId: owner.userId, sessionId }, { scopes });
+  const path = `/v1/tenants/${owner.tenantId}/oidc/clients/${client.id}`;
+  ok(await server.call("PATCH", path, { as: owner.token, body: { scopes: ["openid"] } }));
+  expect(ok(await exchange(server, client, late)).body.scope).toBe("openid");
+  expect(await read()).toEqual([403, 403]);
+  expect([await scopeOf(users), await scopeOf(own)]).toEqual(["openid", undefined]);
+  ok(await server.call("GET", "/v1/oauth/userinfo", { as: users }));
 });

@@ -63,6 +63,7 @@ export const selectGrantLiveness = prepared((q, p: { id: string; jti: string }) 
       grant: oauthGrants,
       clientId: oidcClients.clientId,
       clientDeletedAt: oidcClients.deletedAt,
+      clientScopes: oidcClients.scopes,
       requireMembership: oidcClients.requireMembership,
       email: users.email,
       userStatus: users.status,
@@ -111,6 +112,7 @@ export const selectMachineLiveness = prepared((q, p: { id: string; jti: string }
     .select({
       tenantStatus: tenants.status,
       disabledAt: servicePrincipals.disabledAt,
+      scopes: servicePrincipals.scopes,
       revokedJti: revokedAccessTokens.jti,
     })
     .from(servicePrincipals)
@@ -124,6 +126,7 @@ export const selectClientLiveness = prepared((q, p: { id: string; jti: string })
     .select({
       tenantStatus: tenants.status,
       disabledAt: oidcClients.deletedAt,
+      scopes: oidcClients.scopes,
       revokedJti: revokedAccessTokens.jti,
     })
     .from(oidcClients)

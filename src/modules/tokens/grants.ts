@@ -180,6 +180,8 @@ export interface LiveGrant {
   readonly amr: readonly string[];
   readonly acr: string;
   readonly offline: boolean;
+  /** What the client is registered for now. */
+  readonly clientScopes: readonly string[];
   /** The user is an active member of the client's tenant. */
   readonly isMember: boolean;
 }
@@ -193,7 +195,7 @@ export async function findLiveGrant(
   const [row] = await store.selectGrantLiveness(q, { id: grantId, jti });
   if (!row || row.grant.revokedAt !== null || row.revokedJti !== null) return undefined;
   if (row.clientDeletedAt !== null || !isInGoodStanding(row, row)) return undefined;
-  const { grant, clientId, email, isMember } = row;
+  const { grant, clientId, clientScopes, email, isMember } = row;
   return {
     id: grant.id,
     clientRowId: grant.clientRowId,
@@ -209,6 +211,7 @@ export async function findLiveGrant(
     amr: grant.amr,
     acr: grant.acr,
     offline: grant.offline,
+    clientScopes,
     isMember: isMember === true,
   };
 }

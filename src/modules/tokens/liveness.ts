@@ -46,8 +46,14 @@ async function liveGrant(deps: Deps, token: AccessToken): Promise<LiveAccessToke
   // Contract 00 §28: a token that was exchanged is another client's than the grant, and needs both.
   const isExchanged = token.clientId !== null && token.clientId !== grant.clientId;
   if (isExchanged && !(await findClient(deps, token.clientId))) return undefined;
-  return { ...token, email: grant.email, grant };
+  const scopes = stillGiven(token.scopes, grant.clientScopes);
+  return { ...token, scopes, email: grant.email, grant };
 }
+
+/** What was taken from the client's registration since the token was issued does not count any more. */
+const stillGiven = (scopes: readonly string[], registered: readonly string[]): readonly string[] =>
+  // A machine with `*` may have asked for any permission of the catalogue by its name.
+  registered.includes("*") ? scopes : scopes.filter((scope) => registered.includes(scope));
 
 async function liveSession(deps: Deps, token: AccessToken): Promise<LiveAccessToken | undefined> {
   const { sessionId, userId, tenantId, tokenId } = token;
@@ -67,7 +73,8 @@ async function liveMachine(deps: Deps, token: AccessToken): Promise<LiveAccessTo
   const select = clientId === subject ? store.selectMachineLiveness : store.selectClientLiveness;
   const [row] = await select(deps.db.read, { id: subject, jti: tokenId });
   if (!row || row.disabledAt !== null || row.revokedJti !== null) return undefined;
-  return row.tenantStatus === "active" ? { ...token, email: null, grant: null } : undefined;
+  if (row.tenantStatus !== "active") return undefined;
+  return { ...token, scopes: stillGiven(token.scopes, row.scopes), email: null, grant: null };
 }
 
 /**

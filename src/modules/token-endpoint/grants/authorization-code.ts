@@ -19,7 +19,8 @@ export const authorizationCodeGrant: GrantHandler = {
     return issueTokens(deps, {
       grant,
       client,
-      scopes: grant.scopes,
+      // What was taken from the client's registration since is not given any more.
+      scopes: grant.scopes.filter((scope) => client.scopes.includes(scope)),
       resources: resources.length > 0 ? resources : grant.resources,
       refreshToken: grant.refreshToken,
       nonce: grant.nonce,
