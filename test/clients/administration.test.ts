@@ -150,7 +150,9 @@ describe("POST /v1/oidc/clients", () => {
     ok(await register({ scopes: undefined }), 201);
     ok(await register({ name: "Same" }), 201);
     ok(await register({ name: "Same" }), 201);
-    expect((await register({ type: "x" })).status).toBe(422);
+    const { status, body: refused } = await register({ type: "x" });
+    expect(status).toBe(422);
+    expect(refused.error.detail).toBe("type is not allowed: confidential, public would be");
     expect((await register({ redirect_uris: ["http://evil"] })).status).toBe(422);
     expect((await register({ redirect_uris: ["https://a.example/#frag"] })).status).toBe(422);
     expectRefusal(await register({ unknown: 1 }), 400, "unknown member unknown");
