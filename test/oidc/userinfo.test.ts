@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { bearerChallenge } from "../support/bearer-challenge.ts";
+import { userToken } from "../support/oauth.ts";
 import { startProvider, type TestProvider } from "../support/provider.ts";
 import type { SignedUp } from "../support/server.ts";
+import { codeTo, confirm, start } from "../verification/support.ts";
 
 let site: TestProvider;
 let user: SignedUp;
@@ -147,4 +149,33 @@ describe("03 §2: CORS", () => {
     const allowed = got.get("access-control-allow-headers")!.toLowerCase();
     for (const name of ["authorization", "content-type", "dpop"]) expect(allowed).toContain(name);
   });
+});
+
+test("what changes about a person is told at once, however lately it was asked", async () => {
+  const person = await site.signUp();
+  const owner = { token: person.token };
+  const { token } = await userToken(site, { tenantId: person.tenantId, owner }, person.userId, {
+    scopes: ["openid", "profile", "email", "phone"],
+  });
+  const phone = "+4915112345678";
+  const told = async () => (await site.call("GET", PATH, { as: token })).body;
+  expect(await told()).toMatchObject({ email: person.email, email_verified: false });
+
+  const patch = { as: person.token, body: { display_name: "Countess" } };
+  await site.call("PATCH", `/v1/users/${person.userId}`, patch);
+  expect(await told()).toMatchObject({ name: "Countess", email_verified: false });
+
+  await start(site, "email", person, person.userId);
+  await confirm(
+    site,
+    "email",
+    person,
+    person.userId,
+    await codeTo(site, person.email, "verify_email"),
+  );
+  expect(await told()).toMatchObject({ name: "Countess", email_verified: true });
+
+  await start(site, "phone", person, person.userId, { phone });
+  await confirm(site, "phone", person, person.userId, await codeTo(site, phone, "sms_code"));
+  expect(await told()).toMatchObject({ phone_number: phone, phone_number_verified: true });
 });

@@ -5,7 +5,7 @@ import { routeGroup } from "../../platform/http/access.ts";
 import { ErrorBody } from "../../platform/http/errors.ts";
 import { challenge } from "../../platform/http/headers.ts";
 import { ProtectedResourceBody, ProviderBody, UserInfo, UserInfoForm } from "./model.ts";
-import { type IsMounted, providerMetadata, resourceMetadata, userInfo } from "./service.ts";
+import { createUserInfo, type IsMounted, providerMetadata, resourceMetadata } from "./service.ts";
 
 // Contract 01 §7, 03 §2: for anybody's browser, kept for five minutes; no bucket, since every relying party asks.
 const metadata = {
@@ -62,13 +62,15 @@ const description =
   "With a token of an OAuth client: the claims that its scopes, and the `claims` parameter, asked for. It needs scope `openid`. With a session or a user's API key: `sub` and `tenant_id`.";
 
 /** OpenID Connect Core 1.0 §5.3. */
-export const userInfoRoutes = (deps: Deps) =>
-  routeGroup({ name: "userinfo", prefix: "/v1/oauth", tag: "OIDC" })
+export const userInfoRoutes = (deps: Deps) => {
+  const userInfo = createUserInfo(deps);
+
+  return routeGroup({ name: "userinfo", prefix: "/v1/oauth", tag: "OIDC" })
     .get(
       "/userinfo",
       ({ actor, set }) => {
         Object.assign(set.headers, NO_CACHE);
-        return userInfo(deps, actor);
+        return userInfo(actor);
       },
       {
         ...claims,
@@ -89,7 +91,7 @@ export const userInfoRoutes = (deps: Deps) =>
             headers: challenge(deps.config, "invalid_request"),
           });
         Object.assign(set.headers, NO_CACHE);
-        return userInfo(deps, actor);
+        return userInfo(actor);
       },
       {
         ...claims,
@@ -109,3 +111,4 @@ export const userInfoRoutes = (deps: Deps) =>
         },
       },
     );
+};

@@ -56,11 +56,28 @@ const ofUserInTenant = and(
   eq(memberships.userId, oauthGrants.userId),
 );
 
+/** Of a grant, what its tokens rest on: fewer columns are read faster. */
+const liveness = {
+  id: oauthGrants.id,
+  clientRowId: oauthGrants.clientRowId,
+  userId: oauthGrants.userId,
+  tenantId: oauthGrants.tenantId,
+  scopes: oauthGrants.scopes,
+  claims: oauthGrants.claims,
+  loginSessionId: oauthGrants.loginSessionId,
+  sid: oauthGrants.sid,
+  authTime: oauthGrants.authTime,
+  amr: oauthGrants.amr,
+  acr: oauthGrants.acr,
+  offline: oauthGrants.offline,
+  revokedAt: oauthGrants.revokedAt,
+};
+
 /** A grant with all that decides whether it still holds, and whether one token of it was revoked by itself. */
 export const selectGrantLiveness = prepared((q, p: { id: string; jti: string }) =>
   q
     .select({
-      grant: oauthGrants,
+      grant: liveness,
       clientId: oidcClients.clientId,
       clientDeletedAt: oidcClients.deletedAt,
       clientScopes: oidcClients.scopes,

@@ -158,5 +158,6 @@ export async function markEmailVerifiedBySession(
   user: store.UserRow,
 ): Promise<store.UserRow> {
   const now = deps.clock.now();
+  tx.afterCommit(() => deps.principals.forget(`user:${user.id}`));
   return store.updateUser(tx, user.id, { emailVerifiedAt: now, updatedAt: now });
 }

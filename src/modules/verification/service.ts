@@ -200,6 +200,7 @@ export async function confirmPhone(
         phoneVerifiedAt: now,
         updatedAt: now,
       });
+      tx.afterCommit(() => deps.principals.forget(`user:${userId}`));
       await enqueue(deps, tx, {
         type: "user.phone_verified",
         tenantId: user.tenantId,
@@ -259,6 +260,7 @@ export async function confirmEmailChange(deps: Deps, actor: Actor, code: string)
       emailVerifiedAt: now,
       updatedAt: now,
     });
+    tx.afterCommit(() => deps.principals.forget(`user:${userId}`));
     // A reset link that lies in the old mailbox would open the account for an hour more.
     await voidLinks(deps, tx, userId);
     // To the old address: whoever reads only that one must learn of it.

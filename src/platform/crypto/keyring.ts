@@ -165,7 +165,7 @@ class Ring implements Keyring {
    * Tokens whose signature was found good: the same bytes under the same key (`kid` is its thumbprint) stay good,
    * and a busy client sends them with each request. Everything else about a token is judged every time.
    */
-  readonly #proved = new Recent<DecodedJws>(5_000);
+  readonly #proved = new Recent<DecodedJws>(10_000);
 
   constructor(
     private readonly deps: KeyringDeps,
