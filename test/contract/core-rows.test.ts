@@ -12,6 +12,7 @@ import {
   type Workspace,
   workspace,
 } from "../rbac/support.ts";
+import { serviceToken } from "../support/oauth.ts";
 import { type Answer, PASSWORD, startServer, type TestServer } from "../support/server.ts";
 
 let server: TestServer;
@@ -274,6 +275,26 @@ describe("browsers", () => {
     ok(await login({ origin: server.deps.config.publicUrl }));
     ok(await login({}));
     csrfFailed(await login({ origin: "https://evil.example.com" }));
+  });
+
+  // A machine proves itself with each request: no browser adds an API key or a client's secret by itself.
+  test("01 §20: CSRF: POST /v1/users with ApiKey, no Origin; POST /v1/oauth/token with Basic", async () => {
+    const { authorization } = await apiKey(server, space.owner);
+    const body = { email: "csrf-key@example.com" };
+    ok(await server.call("POST", "/v1/users", { as: authorization, body }), 201);
+    const { principalId, secret } = await serviceToken(server, space, ["user.read"]);
+    const basic = `Basic ${Buffer.from(`${principalId}:${secret}`).toString("base64")}`;
+    for (const headers of [{}, { origin: "https://evil.example.com" }] as Record<string, string>[])
+      ok(
+        await server.call("POST", "/v1/oauth/token", {
+          body: "grant_type=client_credentials",
+          headers: {
+            authorization: basic,
+            "content-type": "application/x-www-form-urlencoded",
+            ...headers,
+          },
+        }),
+      );
   });
 });
 
