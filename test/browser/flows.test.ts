@@ -179,7 +179,7 @@ describe.skipIf(chromiumPath === null)("the hosted pages in a browser", () => {
       await page.goto(at({ scope: "openid email", prompt: "consent", login_hint: ada.email }));
       expect(await page.inputValue("#email")).toBe(ada.email);
       await signIn(page, { email: ada.email, password: "a wrong password" });
-      expect(await page.getByRole("alert").textContent()).toContain("are not right");
+      expect(await page.getByRole("alert").textContent()).toContain("password is not right");
       expect(await page.inputValue("#email")).toBe(ada.email);
       expect(await page.inputValue("#password")).toBe("");
       await page.fill("#password", ada.password);
@@ -277,7 +277,7 @@ describe.skipIf(chromiumPath === null)("the hosted pages in a browser", () => {
     const password = page.locator("#password");
     expect(await password.getAttribute("aria-invalid")).toBe("true");
     const id = await password.getAttribute("aria-describedby");
-    expect(await page.locator(`#${id}`).textContent()).toContain("are not right");
+    expect(await page.locator(`#${id}`).textContent()).toContain("password is not right");
     expect(await page.getByLabel("Password", { exact: true }).getAttribute("autocomplete")).toBe(
       "current-password",
     );
