@@ -110,31 +110,38 @@ const isWithinLeeway = (
 async function rotate(deps: Deps, { token, grant }: FoundRefreshToken, now: Date) {
   const next = newToken(deps.random);
   const expiresAt = refreshExpiry(deps, grant, now);
-  return deps.db.transaction(async (tx) => {
-    const [claimed] = await store.claimRefreshToken(tx, { id: token.id, usedAt: now });
-    if (!claimed) return undefined;
-    if (claimed.hasSiblings && claimed.parentId !== null)
-      await store.supersedeSiblings(tx, {
-        parentId: claimed.parentId,
-        exceptId: claimed.id,
-        at: now,
+  return deps.db.transaction(
+    async (tx) => {
+      await extend(deps, tx, grant, now, expiresAt);
+      const [claimed] = await store.claimRefreshToken(tx, { id: token.id, usedAt: now });
+      if (!claimed) return undefined;
+      if (claimed.hasSiblings && claimed.parentId !== null)
+        await store.supersedeSiblings(tx, {
+          parentId: claimed.parentId,
+          exceptId: claimed.id,
+          at: now,
+        });
+      await store.insertRefreshToken(tx, {
+        id: deps.random.uuid(),
+        grantId: grant.id,
+        tokenHash: next.hash,
+        parentId: token.id,
+        hasSiblings: false,
+        supersededAt: null,
+        issuedAt: now,
+        expiresAt,
       });
-    await store.insertRefreshToken(tx, {
-      id: deps.random.uuid(),
-      grantId: grant.id,
-      tokenHash: next.hash,
-      parentId: token.id,
-      hasSiblings: false,
-      supersededAt: null,
-      issuedAt: now,
-      expiresAt,
-    });
-    await extend(deps, tx, grant, now, expiresAt);
-    return { grant, refreshToken: next.token };
-  });
+      return { grant, refreshToken: next.token };
+    },
+    { serializeOn: grant.id },
+  );
 }
 
-/** Throws, and with that undoes all, for a grant that was revoked meanwhile. */
+/**
+ * The first statement of each rotation: whoever comes to the same grant waits at its row. Begun at the tokens, siblings
+ * lock each other's rows crosswise, and Postgres takes a second to find out (seen: five refreshes in five seconds).
+ * Throws, and with that undoes all, for a grant that was revoked meanwhile.
+ */
 async function extend(deps: Deps, tx: Tx, grant: GrantRow, now: Date, refreshExpiresAt: Date) {
   const expiresAt = lastExpiry(deps, now, refreshExpiresAt);
   const live = await extendGrant(tx, { id: grant.id, expiresAt });
@@ -148,27 +155,30 @@ async function extend(deps: Deps, tx: Tx, grant: GrantRow, now: Date, refreshExp
 async function addSibling(deps: Deps, { token, grant }: FoundRefreshToken, now: Date) {
   const next = newToken(deps.random);
   const expiresAt = refreshExpiry(deps, grant, now);
-  return deps.db.transaction(async (tx) => {
-    const parentId = token.usedAt === null ? await rotatedSibling(tx, token) : token.id;
-    if (parentId === undefined) return undefined;
-    const siblings = await store.childrenOf(tx, parentId);
-    if (siblings.length > MAX_SIBLINGS) throw refused("too many refreshes in parallel");
-    await store.markSiblings(tx, parentId);
-    // The next generation may have begun: what is given now is as old as the rest of this one.
-    const supersededAt = siblings.find(({ usedAt }) => usedAt !== null)?.usedAt ?? null;
-    await store.insertRefreshToken(tx, {
-      id: deps.random.uuid(),
-      grantId: grant.id,
-      tokenHash: next.hash,
-      parentId,
-      hasSiblings: true,
-      supersededAt,
-      issuedAt: now,
-      expiresAt,
-    });
-    await extend(deps, tx, grant, now, expiresAt);
-    return { grant, refreshToken: next.token };
-  });
+  return deps.db.transaction(
+    async (tx) => {
+      await extend(deps, tx, grant, now, expiresAt);
+      const parentId = token.usedAt === null ? await rotatedSibling(tx, token) : token.id;
+      if (parentId === undefined) return undefined;
+      const siblings = await store.childrenOf(tx, parentId);
+      if (siblings.length > MAX_SIBLINGS) throw refused("too many refreshes in parallel");
+      await store.markSiblings(tx, parentId);
+      // The next generation may have begun: what is given now is as old as the rest of this one.
+      const supersededAt = siblings.find(({ usedAt }) => usedAt !== null)?.usedAt ?? null;
+      await store.insertRefreshToken(tx, {
+        id: deps.random.uuid(),
+        grantId: grant.id,
+        tokenHash: next.hash,
+        parentId,
+        hasSiblings: true,
+        supersededAt,
+        issuedAt: now,
+        expiresAt,
+      });
+      return { grant, refreshToken: next.token };
+    },
+    { serializeOn: grant.id },
+  );
 }
 
 async function rotatedSibling(
