@@ -8,7 +8,7 @@ import {
   expectRefusal,
   member,
   ok,
-  signIn,
+  signedIn,
   UNKNOWN_ID,
   unassign,
   type Workspace,
@@ -30,13 +30,9 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 // Tests move the clock past the end of tokens.
 beforeEach(async () => {
-  space = await signedIn(space);
-  other = await signedIn(other);
+  space = await signedIn(server, space);
+  other = await signedIn(server, other);
 });
-
-async function signedIn(one: Workspace): Promise<Workspace> {
-  return { ...one, owner: { ...one.owner, token: await signIn(server, one.owner.email) } };
-}
 
 const create = (body: unknown, as = space.owner.token) =>
   server.call("POST", "/v1/api-keys", { as, body });
@@ -445,7 +441,7 @@ describe("rotation", () => {
     expectRefusal(await rotate(UNKNOWN_ID), 404);
     expectRefusal(await rotate(id, {}, other.owner.token), 404);
     server.clock.advance(HOUR_MS);
-    space = await signedIn(space);
+    space = await signedIn(server, space);
     expectRefusal(await rotate(id), 409);
     ok(await server.call("DELETE", `/v1/api-keys/${id}`, { as: space.owner.token }), 204);
     expectRefusal(await rotate(id), 404);

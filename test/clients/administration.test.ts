@@ -9,7 +9,7 @@ import {
   expectRefusal,
   member,
   ok,
-  signIn,
+  signedIn,
   UNKNOWN_ID,
   type Workspace,
   workspace,
@@ -28,13 +28,9 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 // Tests move the clock past the end of tokens.
 beforeEach(async () => {
-  space = await signedIn(space);
-  other = await signedIn(other);
+  space = await signedIn(server, space);
+  other = await signedIn(server, other);
 });
-
-async function signedIn(one: Workspace): Promise<Workspace> {
-  return { ...one, owner: { ...one.owner, token: await signIn(server, one.owner.email) } };
-}
 
 const CALLBACK = "https://app.example/callback";
 const register = (body: Record<string, unknown>, as = space.owner.token) =>
