@@ -3,6 +3,10 @@ import { OAuthError } from "./errors.ts";
 /** RFC 3986 §4.3: a scheme and no fragment; printable, so that it can stand in a token and in a log. */
 const ABSOLUTE_URI = /^[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x22\x24-\x7E]+$/;
 
+/** RFC 8707 §2: an absolute URI without a fragment. */
+export const isResource = (value: string): boolean =>
+  ABSOLUTE_URI.test(value) && URL.canParse(value);
+
 /** Of all together: they stand in every token, which must fit into a header, and in the row of its grant. */
 export const MAX_RESOURCE_CHARACTERS = 4_096;
 
@@ -14,7 +18,7 @@ export const MAX_RESOURCE_CHARACTERS = 4_096;
  */
 export function readResources(values: readonly string[] = []): string[] {
   for (const value of values)
-    if (!ABSOLUTE_URI.test(value) || !URL.canParse(value))
+    if (!isResource(value))
       throw new OAuthError(
         "invalid_target",
         "resource must be an absolute URI without a fragment, such as https://api.example.com/",

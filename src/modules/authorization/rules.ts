@@ -1,6 +1,7 @@
 /** What a client may ask, and how: the steps of contract 03 §7.2 that need nobody in front of the browser. */
 import { OAuthError, type OAuthErrorCode } from "../../platform/errors.ts";
 import type { OAuthClient } from "../../platform/oauth-client.ts";
+import { isResource } from "../../platform/resources.ts";
 import { claimsFault } from "./claims.ts";
 import {
   listOf,
@@ -149,12 +150,9 @@ function scopeFault({ client, parameters }: Asked): string | undefined {
   return when(strange !== undefined, `the client is not registered for scope ${strange}`);
 }
 
-/** RFC 8707 §2: an absolute URI without a fragment. */
 function resourceFault({ parameters }: Asked): string | undefined {
-  const isTarget = (uri: string) =>
-    /^[a-z][a-z0-9+.-]*:[\x21-\x7E]+$/i.test(uri) && !uri.includes("#") && URL.canParse(uri);
   return when(
-    !resourcesOf(parameters).every(isTarget),
+    !resourcesOf(parameters).every(isResource),
     "resource must be an absolute URI without a fragment",
   );
 }
