@@ -1,19 +1,15 @@
 import { type Context, t } from "elysia";
 import type { Deps } from "../../deps.ts";
 import { AppError } from "../../platform/errors.ts";
-import { routeGroup } from "../../platform/http/access.ts";
-import {
-  readCookie,
-  setAuthorizationBrowser,
-  setLoginSession,
-} from "../../platform/http/cookies.ts";
+import { CLIENT_ENDPOINT, routeGroup } from "../../platform/http/access.ts";
+import { readCookie, setAuthorizationBrowser } from "../../platform/http/cookies.ts";
 import { ErrorBody } from "../../platform/http/errors.ts";
 import { formPostAddress } from "../../platform/pages/assets.ts";
 import { languageFor, languageOf } from "../../platform/pages/language.ts";
 import { renderPage } from "../../platform/pages/page.ts";
 import { clientAuthFields } from "../clients/model.ts";
 import { authenticateClient, spendUnproved } from "../clients/service.ts";
-import { findHostedSession } from "../sessions/service.ts";
+import { hostedSessionOf } from "../sessions/service.ts";
 import {
   AuthorizeForm,
   authorizeParameters,
@@ -30,13 +26,6 @@ import { formPostPage } from "./views.tsx";
 interface Incoming {
   readonly request: Request;
   readonly set: Context["set"];
-}
-
-/** The session that the browser brings; its cookie lives on with it. */
-async function hostedSession(deps: Deps, { request, set }: Incoming) {
-  const session = await findHostedSession(deps, readCookie(request.headers, "qe_ls"));
-  if (session?.renewed) setLoginSession(deps, set, session.token);
-  return session;
 }
 
 /**
@@ -80,7 +69,7 @@ export const authorizeRoutes = (deps: Deps) =>
         Object.assign(set.headers, HEADERS);
         const incoming = { request, set };
         const visitor = {
-          session: await hostedSession(deps, incoming),
+          session: await hostedSessionOf(deps, incoming),
           browser: readCookie(request.headers, "qe_ar"),
         };
         const { outcome, browser } = await service.authorize(deps, visitor, searchOf(request));
@@ -132,7 +121,7 @@ export const decisionRoutes = (deps: Deps) =>
       "/oauth/authorize/decision",
       async ({ request, set, caller, body }) => {
         set.headers.pragma = "no-cache";
-        const session = await hostedSession(deps, { request, set });
+        const session = await hostedSessionOf(deps, { request, set });
         if (session === undefined) throw new AppError("unauthorized");
         const { request_id: requestId, approve: _, decision: __, ...match } = body;
         const approve = approvalOf(body);
@@ -226,15 +215,7 @@ export const parRoutes = (deps: Deps) =>
     },
     {
       public: true,
-      http: {
-        credential: "client",
-        form: true,
-        open: true,
-        csrf: "none",
-        cors: "any",
-        rate: false,
-        repeatable: ["resource"],
-      },
+      http: { ...CLIENT_ENDPOINT, repeatable: ["resource"] },
       body: t.Object({ ...AuthorizeForm.properties, ...clientAuthFields }),
       response: { 201: PushedAnswer, 401: ErrorBody },
       detail: {

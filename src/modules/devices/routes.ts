@@ -1,13 +1,12 @@
 import { type Context, t } from "elysia";
 import type { Deps } from "../../deps.ts";
 import { AppError } from "../../platform/errors.ts";
-import { routeGroup } from "../../platform/http/access.ts";
-import { readCookie, setLoginSession } from "../../platform/http/cookies.ts";
+import { CLIENT_ENDPOINT, routeGroup } from "../../platform/http/access.ts";
 import { ErrorBody, ErrorSchemas } from "../../platform/http/errors.ts";
 import { pageOf, readPage } from "../../platform/http/page.ts";
 import { readResources } from "../../platform/resources.ts";
 import { authenticateClient, spendUnproved } from "../clients/service.ts";
-import { findHostedSession, type HostedSession } from "../sessions/service.ts";
+import { type HostedSession, hostedSessionOf } from "../sessions/service.ts";
 import {
   DecidedDevice,
   Device,
@@ -37,15 +36,7 @@ export const deviceAuthorizationRoutes = (deps: Deps) =>
     },
     {
       public: true,
-      http: {
-        credential: "client",
-        form: true,
-        open: true,
-        csrf: "none",
-        cors: "any",
-        rate: false,
-        repeatable: ["resource"],
-      },
+      http: { ...CLIENT_ENDPOINT, repeatable: ["resource"] },
       body: DeviceAuthorizationForm,
       response: {
         200: DeviceAuthorizationAnswer,
@@ -65,7 +56,7 @@ export const deviceRoutes = (deps: Deps) =>
     .get(
       "/oauth/device",
       async ({ caller, query, request, set }) => {
-        const session = await signedIn(deps, request.headers, set);
+        const session = await signedIn(deps, { request, set });
         const found = await service.findDevice(deps, caller, query.user_code, session);
         return { client_name: found.client.name, scopes: [...found.scopes] };
       },
@@ -90,7 +81,7 @@ export const deviceRoutes = (deps: Deps) =>
     .post(
       "/oauth/device/decision",
       async ({ caller, body, request, set }) => {
-        const session = await signedIn(deps, request.headers, set);
+        const session = await signedIn(deps, { request, set });
         const { user_code: userCode, approve } = body;
         set.headers.pragma = "no-cache";
         return { status: await service.decideDevice(deps, caller, { userCode, approve, session }) };
@@ -153,12 +144,10 @@ export const deviceRoutes = (deps: Deps) =>
 /** Whom the cookie names. Throws `unauthorized`. */
 async function signedIn(
   deps: Deps,
-  headers: Headers,
-  set: Pick<Context["set"], "cookie">,
+  incoming: { request: Request; set: Context["set"] },
 ): Promise<HostedSession> {
-  const session = await findHostedSession(deps, readCookie(headers, "qe_ls"));
+  const session = await hostedSessionOf(deps, incoming);
   if (!session) throw new AppError("unauthorized");
-  if (session.renewed) setLoginSession(deps, set, session.token);
   return session;
 }
 

@@ -1,20 +1,10 @@
 import { t } from "elysia";
 import type { Deps } from "../../deps.ts";
-import { routeGroup } from "../../platform/http/access.ts";
+import { CLIENT_ENDPOINT, routeGroup } from "../../platform/http/access.ts";
 import { ErrorSchemas } from "../../platform/http/errors.ts";
 import { authenticateClient } from "../clients/service.ts";
 import { Introspection, TokenForm } from "./model.ts";
 import { createIntrospection, revokeToken } from "./service.ts";
-
-/** Contract 03 §2: the client's own bucket is taken where the client is known. */
-const http = {
-  credential: "client",
-  form: true,
-  open: true,
-  csrf: "none",
-  cors: "any",
-  rate: false,
-} as const;
 
 const refusals = {
   400: ErrorSchemas.oauth,
@@ -37,7 +27,7 @@ export const introspectionRoutes = (deps: Deps) => {
       {
         public: true,
         // Resource servers ask, not pages.
-        http: { ...http, cors: "none" },
+        http: { ...CLIENT_ENDPOINT, cors: "none" },
         body: TokenForm,
         response: { 200: Introspection, ...refusals },
         detail: {
@@ -58,7 +48,7 @@ export const introspectionRoutes = (deps: Deps) => {
       },
       {
         public: true,
-        http,
+        http: CLIENT_ENDPOINT,
         body: TokenForm,
         response: { 200: t.Void(), ...refusals },
         detail: {

@@ -1,7 +1,13 @@
 /** Hosted sessions as a browser carries them: the current one in `qe_ls`, others that it is signed in with beside it. */
 import type { Deps } from "../../deps.ts";
 import { hashToken } from "../../platform/crypto/tokens.ts";
-import { MAX_OTHER_ACCOUNTS, readAccounts, readCookie } from "../../platform/http/cookies.ts";
+import {
+  type CookieSink,
+  MAX_OTHER_ACCOUNTS,
+  readAccounts,
+  readCookie,
+  setLoginSession,
+} from "../../platform/http/cookies.ts";
 import * as hosted from "./hosted-store.ts";
 
 /** Idle for this long, it ends (contract 04 §7.2). */
@@ -75,6 +81,16 @@ export async function findHostedSession(
     token,
     renewed,
   };
+}
+
+/** The session that a request's browser brings; its cookie lives on with it. */
+export async function hostedSessionOf(
+  deps: Deps,
+  { request, set }: { readonly request: Request; readonly set: CookieSink },
+): Promise<HostedSession | undefined> {
+  const session = await findHostedSession(deps, readCookie(request.headers, "qe_ls"));
+  if (session?.renewed) setLoginSession(deps, set, session.token);
+  return session;
 }
 
 /** Everybody who is signed in with this browser. Nobody stands in it twice. */

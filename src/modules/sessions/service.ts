@@ -6,6 +6,7 @@ export {
   browserSessions,
   findHostedSession,
   type HostedSession,
+  hostedSessionOf,
   withCurrent,
 } from "./hosted.ts";
 export { countersOf, guarded } from "./lockout.ts";

@@ -1,6 +1,6 @@
 import { t } from "elysia";
 import type { Deps } from "../../deps.ts";
-import { routeGroup } from "../../platform/http/access.ts";
+import { CLIENT_ENDPOINT, routeGroup } from "../../platform/http/access.ts";
 import { ErrorSchemas } from "../../platform/http/errors.ts";
 import { clientAuthFields } from "../clients/model.ts";
 import { TokenAnswer, tokenFields } from "../tokens/model.ts";
@@ -8,16 +8,7 @@ import { answerTokenRequest } from "./service.ts";
 
 const TokenRequestForm = t.Object({ ...tokenFields, ...clientAuthFields });
 
-/** Contract 03 §2: the client's own bucket is taken where the client is known, and pages of any origin may call. */
-const http = {
-  credential: "client",
-  form: true,
-  open: true,
-  csrf: "none",
-  cors: "any",
-  rate: false,
-  repeatable: ["resource"],
-} as const;
+const http = { ...CLIENT_ENDPOINT, repeatable: ["resource"] } as const;
 
 const responses = {
   200: TokenAnswer,

@@ -2,7 +2,7 @@ import type { Context } from "elysia";
 import type { Deps } from "../../deps.ts";
 
 /** Elysia's `set`. Its jar is the one place for cookies: mixed with a `set-cookie` header, one of them is lost. */
-type Sink = Pick<Context["set"], "cookie">;
+export type CookieSink = Pick<Context["set"], "cookie">;
 
 interface Attributes {
   readonly httpOnly: boolean;
@@ -14,7 +14,7 @@ interface Attributes {
 /** Sets a cookie of ours on the answer: `Path=/`, `Secure` outside development. */
 export function setCookie(
   deps: Pick<Deps, "config">,
-  set: Sink,
+  set: CookieSink,
   name: string,
   value: string,
   { httpOnly, sameSite, maxAgeSeconds, domain }: Attributes,
@@ -51,13 +51,13 @@ const ACCOUNTS_SECONDS = 43_200;
 const LOGIN_SESSION = { httpOnly: true, sameSite: "lax" } as const;
 
 /** `qe_ls`, the hosted session: host-only. */
-export const setLoginSession = (deps: Pick<Deps, "config">, set: Sink, token: string): void =>
+export const setLoginSession = (deps: Pick<Deps, "config">, set: CookieSink, token: string): void =>
   setCookie(deps, set, "qe_ls", token, {
     ...LOGIN_SESSION,
     maxAgeSeconds: LOGIN_SESSION_SECONDS,
   });
 
-export const clearLoginSession = (deps: Pick<Deps, "config">, set: Sink): void =>
+export const clearLoginSession = (deps: Pick<Deps, "config">, set: CookieSink): void =>
   setCookie(deps, set, "qe_ls", "", { ...LOGIN_SESSION, maxAgeSeconds: 0 });
 
 const AUTHORIZATION_SECONDS = 1_800;
@@ -65,20 +65,20 @@ const AUTHORIZATION_SECONDS = 1_800;
 /** `qe_ar`: ties the authorization requests of a browser to it, for as long as one lives (contract 03 §7.2). */
 export const setAuthorizationBrowser = (
   deps: Pick<Deps, "config">,
-  set: Sink,
+  set: CookieSink,
   token: string,
 ): void =>
   setCookie(deps, set, "qe_ar", token, { ...LOGIN_SESSION, maxAgeSeconds: AUTHORIZATION_SECONDS });
 
 /** `qe_known`: this browser signed in before (contract 00 §54). */
-export const setKnownBrowser = (deps: Pick<Deps, "config">, set: Sink, value: string): void =>
+export const setKnownBrowser = (deps: Pick<Deps, "config">, set: CookieSink, value: string): void =>
   setCookie(deps, set, "qe_known", value, {
     ...LOGIN_SESSION,
     maxAgeSeconds: KNOWN_BROWSER_SECONDS,
   });
 
 /** `qe_csrf`: readable by the page, which echoes it (contract 01 §8). */
-export const setCsrfCookie = (deps: Pick<Deps, "config">, set: Sink, token: string): void =>
+export const setCsrfCookie = (deps: Pick<Deps, "config">, set: CookieSink, token: string): void =>
   setCookie(deps, set, "qe_csrf", token, {
     httpOnly: false,
     sameSite: "strict",
@@ -93,7 +93,7 @@ const ACCOUNTS = /^[A-Za-z0-9_-]{43}(?:~[A-Za-z0-9_-]{43})*$/;
 /** `qe_accounts`: tokens of the other hosted sessions of this browser. */
 export function setAccounts(
   deps: Pick<Deps, "config">,
-  set: Sink,
+  set: CookieSink,
   tokens: readonly string[],
 ): void {
   const value = tokens.slice(0, MAX_OTHER_ACCOUNTS).join("~");
